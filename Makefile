@@ -36,7 +36,7 @@ lint: .venv/dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CHECKED)
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: .venv/dev ## Format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix-only .

