@@ -1,0 +1,287 @@
+"""`decide(state, commands) -> Plan`: the fold over a batch.
+
+Commands are judged in arrival order, and each sees the effects of those before it. Within a request each coupon sees the effects
+of the coupons before it, so two codes cannot share the last use of a limit. A refused request is undone: it leaves an outcome and
+a refusal trace, nothing else. A check goes the same way and is always undone, which is why it cannot disagree with a redeem.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from couponry.core import expiry, idempotency
+from couponry.core.codes import code_key
+from couponry.core.commands import Check, Claim, Command, Item, Redeem
+from couponry.core.model import Coupon, Customer, Org, Redemption, Standing
+from couponry.core.plan import Answer, CheckAnswer, CheckedItem, ItemOutcome, Kept, Offer, Outcome, Plan, Refusal
+from couponry.core.rules import redeem as rules
+from couponry.core.series import Series
+from couponry.core.state import State, StoredAnswer
+from couponry.core.status import Code
+
+
+def decide(state: State, commands: Sequence[Command]) -> Plan:
+    """Judge the commands of one org in order; `state` is left as it will be once the plan is written."""
+    fold = _Fold(state)
+    for position, command in enumerate(commands):
+        if state.org is None:
+            fold.plan.outcomes.append(_refused_whole(command, Code.ORG_MISCONFIGURED, None))
+        elif isinstance(command, Redeem):
+            fold.plan.outcomes.append(fold.redeem(state.org, command, state.digests.get(position)))
+        else:
+            fold.plan.outcomes.append(fold.check(state.org, command))
+    return fold.plan
+
+
+class _Judged(NamedTuple):
+    """One coupon of a request with its verdict, and the attempt behind it if the coupon was found."""
+
+    outcome: ItemOutcome
+    attempt: rules.Attempt | None
+
+
+class _Fold:
+    """The state so far, the plan so far, and how to undo the request at hand."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.plan = Plan(state.now_ms)
+        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
+
+    def redeem(self, org: Org, command: Redeem, digest: bytes | None) -> Outcome:
+        """The first answer if this request was answered before, else judge it, and keep the answer under its key."""
+        stored = self.state.answers.get(digest) if digest else None
+        if stored and command.key and stored.fingerprint != command.key.fingerprint:
+            return Outcome(Answer(Code.INVALID_INPUT))
+        if stored and idempotency.still_counts(stored, command, org, self.state.now_ms, self.state.reversed_ids):
+            return Outcome(stored.answer, replayed="true" if command.key else "derived")
+        answer = self._judge_redeem(org, command)
+        is_kept = not answer.status.is_service_failure if command.key else answer.status is Code.PROCESSED
+        if digest and is_kept:
+            fingerprint = idempotency.redeem_fingerprint(command)
+            self.plan.kept.append(Kept(digest, fingerprint, answer, replaces=stored is not None))
+            self.state.answers[digest] = StoredAnswer(fingerprint, self.state.now_ms, answer)
+        return Outcome(answer)
+
+    def check(self, org: Org, command: Check) -> Outcome:
+        """Judge as a redeem would, then undo."""
+        customer, refused = self._customer(org, command)
+        if customer is None or refused:
+            return _refused_whole(command, refused or Code.INVALID_CUSTOMER, customer)
+        judged = self._judge_items(org, command, customer)
+        self._take_back()
+        status, outcomes = _verdict(judged, passed=Code.REDEEMABLE, mixed=Code.OTHER_COUPON_FAILED)
+        if status.is_service_failure:
+            return _refused_whole(command, status, None)
+        items = tuple(_checked(outcome, found.attempt) for outcome, found in zip(outcomes, judged, strict=True))
+        return Outcome(CheckAnswer(status, items, customer))
+
+    def _judge_redeem(self, org: Org, command: Redeem) -> Answer:
+        customer, refused = self._customer(org, command)
+        if customer is None or refused:
+            status = refused or Code.INVALID_CUSTOMER
+            self.plan.refusals.append(_trace(command, status, customer))
+            return Answer(status, (), customer)
+        rows_before = len(self.plan.redemptions), len(self.plan.new_coupons), len(self.plan.bound_coupons)
+        judged = self._judge_items(org, command, customer)
+        status, outcomes = _verdict(judged, passed=Code.PROCESSED, mixed=Code.BATCH_REFUSED)
+        if status is Code.PROCESSED:
+            self._undo.clear()
+            return Answer(status, outcomes, customer)
+        self._take_back()
+        del self.plan.redemptions[rows_before[0] :], self.plan.new_coupons[rows_before[1] :]
+        del self.plan.bound_coupons[rows_before[2] :]
+        if status.is_service_failure:
+            return Answer(status)
+        own = (found for outcome, found in zip(outcomes, judged, strict=True) if outcome.status is not Code.OTHER_COUPON_FAILED)
+        self.plan.refusals.extend(_trace(command, found.outcome.status, customer, found) for found in own)
+        return Answer(status, outcomes, customer)
+
+    def _customer(self, org: Org, claim: Claim) -> tuple[Customer | None, Code | None]:
+        """The redeemer, and the code of B1-B4 if one refuses; a refused customer is still named if known."""
+        matched = [self.state.customers.get(identifier) for identifier in claim.customer]
+        refused = rules.customer_refusal(org, matched)
+        is_one = refused not in (Code.INVALID_CUSTOMER, Code.CUSTOMER_NOT_FOUND)
+        return (matched[0] if is_one else None), refused
+
+    def _judge_items(self, org: Org, claim: Claim, customer: Customer) -> list[_Judged]:
+        coupons = [self._find(item, customer) for item in claim.items]
+        times_named = Counter(
+            coupon.id if coupon else code_key(item.code or "") for item, coupon in zip(claim.items, coupons, strict=True)
+        )
+        judged = []
+        for item, coupon in zip(claim.items, coupons, strict=True):
+            if item.code is None and item.coupon_id is None:
+                judged.append(_Judged(ItemOutcome(Code.IDENTIFIER_MISSING, ""), None))
+            elif times_named[coupon.id if coupon else code_key(item.code or "")] > 1:
+                judged.append(_Judged(_outcome(Code.REPEATED_IN_REQUEST, item, coupon), None))
+            else:
+                judged.append(self._judge_item(org, claim, item, customer, coupon))
+        return judged
+
+    def _judge_item(self, org: Org, claim: Claim, item: Item, customer: Customer, coupon: Coupon | None) -> _Judged:
+        is_check = isinstance(claim, Check)
+        status = rules.well_formed(item) or rules.exists(item, coupon, org, is_check=is_check)
+        if coupon is None or status:
+            return _Judged(_outcome(status or Code.UNKNOWN_COUPON, item, None), None)
+        series = self.state.series[coupon.series_id]
+        if series is None:
+            return _Judged(_outcome(Code.SERIES_UNREADABLE, item, coupon), None)
+        attempt = self._attempt(org, claim, item, customer, coupon, series)
+        refused = rules.refusal(attempt)
+        if refused:
+            return _Judged(_outcome(refused, item, coupon, series), attempt)
+        redemption = self._take(attempt)
+        passed = Code.REDEEMABLE if is_check else Code.PROCESSED
+        redemption_id = -1 if is_check else redemption.id
+        return _Judged(
+            ItemOutcome(passed, coupon.code, redemption.coupon_id, redemption_id, _offer(series), rules.warnings(attempt)),
+            attempt,
+        )
+
+    def _find(self, item: Item, customer: Customer) -> Coupon | None:
+        """By code: the customer's own record of a shared code, else the code's own row."""
+        if item.code is None:
+            return self.state.coupons.get(item.coupon_id or 0)
+        key = code_key(item.code)
+        coupon_id = self.state.coupon_ids.get((key, customer.id)) or self.state.coupon_ids.get((key, 0))
+        return self.state.coupons[coupon_id] if coupon_id else None
+
+    def _attempt(self, org: Org, claim: Claim, item: Item, customer: Customer, coupon: Coupon, series: Series) -> rules.Attempt:
+        state = self.state
+        return rules.Attempt(
+            claim=claim,
+            item=item,
+            org=org,
+            customer=customer,
+            coupon=coupon,
+            series=series,
+            is_halted=series.id in state.halted,
+            is_in_audience=(series.id, customer.id) in state.audience,
+            standing=state.standings.get((customer.id, series.id)) or Standing(),
+            uses_by_customer=state.uses.get((coupon.id, customer.id), 0),
+            series_redeemed=state.series_redeemed.get(series.id, 0),
+            now_ms=state.now_ms,
+            at_ms=state.now_ms if claim.at_ms is None else claim.at_ms,
+        )
+
+    def _take(self, attempt: rules.Attempt) -> Redemption:
+        """Count one redemption in the state and plan its rows."""
+        state, claim, customer, series = self.state, attempt.claim, attempt.customer, attempt.series
+        coupon = self._held(attempt)
+        self._put(state.coupons, coupon.id, replace(coupon, redeemed=coupon.redeemed + 1))
+        standing = attempt.standing
+        self._put(
+            state.standings,
+            (customer.id, series.id),
+            Standing(standing.redeemed + 1, max(standing.last_redeemed_ms or 0, state.now_ms), standing.is_stored),
+        )
+        self._put(state.uses, (coupon.id, customer.id), attempt.uses_by_customer + 1)
+        self._put(state.series_redeemed, series.id, attempt.series_redeemed + 1)
+        redemption = Redemption(
+            id=next(state.redemption_ids),
+            coupon_id=coupon.id,
+            series_id=series.id,
+            series_version=series.version,
+            customer_id=customer.id,
+            till_id=claim.place.till_id,
+            store_id=claim.place.store_id,
+            redeemed_ms=state.now_ms,
+            amount=claim.amount,
+            transaction_number=claim.transaction_number or "",
+            custom_fields=attempt.item.custom_fields,
+            request_id=claim.request_id,
+        )
+        self.plan.redemptions.append(redemption)
+        return redemption
+
+    def _held(self, attempt: rules.Attempt) -> Coupon:
+        """The coupon as the redeemer holds it: a record of their own for a shared code, a binding for an external code (rules 3)."""
+        state, coupon, customer, series = self.state, attempt.coupon, attempt.customer, attempt.series
+        if rules.creates_own_record(attempt):
+            expires = expiry.coupon_expiry_local(series.terms, attempt.local_date(state.now_ms), series.expires_local)
+            own = Coupon(
+                id=next(state.new_coupon_ids),
+                series_id=series.id,
+                code=coupon.code,
+                holder_id=customer.id,
+                customer_id=customer.id,
+                issued_ms=state.now_ms,
+                expires_local=expires.isoformat() if expires else None,
+            )
+            self._put(state.coupon_ids, (code_key(coupon.code), customer.id), own.id)
+            self.plan.new_coupons.append(own)
+            return own
+        if rules.binds_to_redeemer(attempt):
+            bound = replace(coupon, customer_id=customer.id, issued_ms=state.now_ms)
+            self.plan.bound_coupons.append(bound)
+            return bound
+        return coupon
+
+    def _put(self, table: dict[Any, Any], key: object, value: object) -> None:
+        self._undo.append((table, key, table.get(key)))
+        table[key] = value
+
+    def _take_back(self) -> None:
+        for table, key, before in reversed(self._undo):
+            if before is None:
+                del table[key]
+            else:
+                table[key] = before
+        self._undo.clear()
+
+
+def _verdict(judged: list[_Judged], *, passed: Code, mixed: Code) -> tuple[Code, tuple[ItemOutcome, ...]]:
+    """The request's code, and each item's once the others are known: all pass, or none does (status-codes 4)."""
+    outcomes = tuple(found.outcome for found in judged)
+    broken = next((outcome.status for outcome in outcomes if outcome.status.is_service_failure), None)
+    if broken:
+        return broken, outcomes
+    if all(outcome.status is passed for outcome in outcomes):
+        return passed, outcomes
+    if len(outcomes) == 1:
+        return outcomes[0].status, outcomes
+    if all(outcome.status is not passed for outcome in outcomes):
+        return Code.ALL_FAILED, outcomes
+    return mixed, tuple(
+        replace(outcome, status=Code.OTHER_COUPON_FAILED, redemption_id=-1) if outcome.status is passed else outcome
+        for outcome in outcomes
+    )
+
+
+def _refused_whole(command: Command, status: Code, customer: Customer | None) -> Outcome:
+    return Outcome(Answer(status, (), customer) if isinstance(command, Redeem) else CheckAnswer(status, (), customer))
+
+
+def _outcome(status: Code, item: Item, coupon: Coupon | None, series: Series | None = None) -> ItemOutcome:
+    code_shown = coupon.code if coupon else (item.code or "").strip()
+    return ItemOutcome(status, code_shown, coupon.id if coupon else -1, -1, _offer(series) if series else None)
+
+
+def _offer(series: Series) -> Offer:
+    terms = series.terms
+    return Offer(series.id, terms.discount_code, terms.discount_type, terms.discount_value, terms.discount_upto)
+
+
+def _checked(outcome: ItemOutcome, attempt: rules.Attempt | None) -> CheckedItem:
+    if attempt is None:
+        return CheckedItem(outcome)
+    return CheckedItem(outcome, rules.redemptions_left(attempt), attempt.uses_by_customer, attempt.series)
+
+
+def _trace(command: Redeem, status: Code, customer: Customer | None, found: _Judged | None = None) -> Refusal:
+    outcome = found.outcome if found else None
+    return Refusal(
+        status=status,
+        code_sent=outcome.code_shown if outcome else ((command.items[0].code or "").strip() if command.items else ""),
+        coupon_id=outcome.coupon_id if outcome and outcome.coupon_id > 0 else None,
+        series_id=outcome.offer.series_id if outcome and outcome.offer else None,
+        customer_id=customer.id if customer else None,
+        till_id=command.place.till_id,
+        transaction_number=command.transaction_number or "",
+        amount=command.amount,
+        at_ms=command.at_ms,
+        request_id=command.request_id,
+    )

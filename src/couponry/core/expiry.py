@@ -1,0 +1,64 @@
+"""Expiry arithmetic (rules 4): an expiry is a local date-time and a zone, so a change of the zone's rules cannot shift it."""
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from couponry.core.model import ExpiryStrategy, Terms
+
+_END_OF_DAY: Final = time(23, 59, 59)
+_FAR: Final = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - a local time by design
+
+
+@lru_cache(maxsize=65_536)
+def local_time(at_s: int, zone: ZoneInfo) -> datetime:
+    """The wall clock of `zone` at an instant given in seconds."""
+    return datetime.fromtimestamp(at_s, zone)
+
+
+@lru_cache(maxsize=65_536)
+def last_ms(local: datetime, zone: ZoneInfo) -> int:
+    """The last millisecond of the second that a local date-time names: alive while `now <= last_ms`."""
+    if local.year >= _FAR.year:
+        return int(local.replace(tzinfo=UTC).timestamp()) * 1000 + 999
+    return int(local.replace(tzinfo=zone).timestamp()) * 1000 + 999
+
+
+@lru_cache(maxsize=65_536)
+def coupon_last_ms(expires_local: str, zone: ZoneInfo) -> int:
+    """The same for a coupon's own expiry, kept as ISO text."""
+    return last_ms(datetime.fromisoformat(expires_local), zone)
+
+
+def end_of_day(day: date) -> datetime:
+    """23:59:59 of a local date."""
+    return datetime.combine(day, _END_OF_DAY)
+
+
+def series_expiry_local(terms: Terms, zone: ZoneInfo) -> datetime:
+    """E: `ownerValidity`, else `validTillDateTime`, else the end of `validTillDate`, in the series' zone."""
+    if terms.owner_validity > 0:
+        return local_time(terms.owner_validity // 1000, zone).replace(tzinfo=None)
+    if terms.valid_till_date_time is not None:
+        return terms.valid_till_date_time.replace(tzinfo=None)
+    return end_of_day(terms.valid_till_date) if terms.valid_till_date else _FAR
+
+
+def coupon_expiry_local(terms: Terms, issued_on: date, series_expiry: datetime) -> datetime | None:
+    """The expiry that a coupon issued on a local date keeps; None when it follows its series (rules 4)."""
+    count = terms.expiry_strategy_value
+    match terms.expiry_strategy_type:
+        case ExpiryStrategy.SERIES_EXPIRY:
+            return None
+        case ExpiryStrategy.DAYS:
+            return min(end_of_day(issued_on + timedelta(days=count)), series_expiry)
+        case ExpiryStrategy.MONTHS_END:
+            return min(end_of_day(_month_end(issued_on, count)), series_expiry)
+
+
+def _month_end(day: date, months: int) -> date:
+    years, month0 = divmod(day.month - 1 + months, 12)
+    year, month = day.year + years, month0 + 1
+    return date(year, month, monthrange(year, month)[1])

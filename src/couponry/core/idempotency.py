@@ -1,0 +1,57 @@
+"""Which requests are the same request: the digests that answers are kept under (README 10)."""
+
+from hashlib import blake2b
+from typing import Final
+
+from couponry.core.codes import code_key
+from couponry.core.commands import Redeem
+from couponry.core.limits import ANSWER_KEPT_MS_MAX, HOUR_MS
+from couponry.core.model import Org
+from couponry.core.state import StoredAnswer
+
+_DIGEST_BYTES: Final = 16
+
+
+def explicit_digest(credential: str, key: str) -> bytes:
+    """The digest of an `Idempotency-Key` within its credential's scope."""
+    return _digest("key", credential, key)
+
+
+def fingerprint_of(*parts: bytes) -> bytes:
+    """What tells one body from another under the same explicit key."""
+    return blake2b(b"\0".join(parts), digest_size=_DIGEST_BYTES).digest()
+
+
+def redeem_digest(command: Redeem, customer_id: int | None, org: Org) -> bytes | None:
+    """The explicit key's digest, else the one derived from till, transaction number, customer and sorted coupons, else None."""
+    if command.key is not None:
+        return command.key.digest
+    number = (command.transaction_number or "").strip()
+    if not number or customer_id is None or org.settings.derived_idempotency_hours == 0:
+        return None
+    coupons = sorted(code_key(item.code) if item.code is not None else f"#{item.coupon_id}" for item in command.items)
+    return _digest("bill", str(command.place.till_id), number, str(customer_id), *coupons)
+
+
+def redeem_fingerprint(command: Redeem) -> bytes:
+    """The body under an explicit key; under a derived one the amount, because another amount is another request."""
+    if command.key is not None:
+        return command.key.fingerprint
+    return b"" if command.amount is None else format(command.amount.normalize(), "f").encode()
+
+
+def still_counts(stored: StoredAnswer, command: Redeem, org: Org, now_ms: int, reversed_ids: set[int]) -> bool:
+    """Whether a repeat gets the stored answer: always within a day under an explicit key; under a derived one only while the
+    amount is the same and none of its redemptions has been reversed.
+    """
+    if command.key is not None:
+        return now_ms - stored.created_ms <= ANSWER_KEPT_MS_MAX
+    return (
+        now_ms - stored.created_ms <= org.settings.derived_idempotency_hours * HOUR_MS
+        and stored.fingerprint == redeem_fingerprint(command)
+        and reversed_ids.isdisjoint(item.redemption_id for item in stored.answer.items)
+    )
+
+
+def _digest(*parts: str) -> bytes:
+    return blake2b("\0".join(parts).encode(), digest_size=_DIGEST_BYTES).digest()

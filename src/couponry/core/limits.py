@@ -1,0 +1,58 @@
+"""Every bound of the system, unit last, with asserts that relate the bounds to each other.
+
+A bound that an operator may change is only a default here; `couponry.settings` names it.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+# The wire (contract README, sections 7 and 9).
+REQUEST_BODY_BYTES_MAX: Final = 1024 * 1024
+CODE_CHARS_MAX: Final = 40
+REDEEM_ITEMS_MAX: Final = 100
+IDEMPOTENCY_KEY_CHARS_MAX: Final = 64
+TRANSACTION_NUMBER_CHARS_MAX: Final = 255
+IDENTIFIER_CHARS_MAX: Final = 255
+CUSTOM_FIELDS_MAX: Final = 50
+CUSTOM_FIELD_CHARS_MAX: Final = 1000
+CUSTOM_PROPERTIES_MAX: Final = 20
+
+# Money: three decimals hold every currency; the scaled integer fits 64 bits.
+MONEY_SCALE: Final = 1000
+MONEY_MAX: Final = Decimal(9007199254740991)
+
+# The ledger. A batch is one org's commands in one transaction.
+BATCH_COMMANDS_MAX: Final = 256
+BATCH_ITEMS_MAX: Final = 2000
+QUEUE_COMMANDS_MAX: Final = 10_000
+WRITE_TRIES_MAX: Final = 3
+
+# Waiting. A command gives up (748) only after every lock it can meet has timed out (521, 787).
+LOCK_WAIT_IN_BATCH_MS_MAX: Final = 250
+LOCK_WAIT_MS_MAX: Final = 5_000
+STATEMENT_MS_MAX: Final = 6_000
+REQUEST_BUDGET_MS_MAX: Final = 10_000
+DRAIN_MS_MAX: Final = 15_000
+CONNECT_MS_MAX: Final = 2_000
+
+# Time.
+HOUR_MS: Final = 3600 * 1000
+REDEMPTION_AHEAD_MS_MAX: Final = 24 * HOUR_MS
+ANSWER_KEPT_MS_MAX: Final = 24 * HOUR_MS
+DERIVED_IDEMPOTENCY_HOURS_MAX: Final = 24 * 30
+
+# Ids fit a JavaScript number: 1 bit kind, 20 bits org, 32 bits serial.
+SERIAL_BITS: Final = 32
+ORG_BITS: Final = 20
+SERIAL_BLOCK: Final = 4096
+
+# Caches, in entries.
+SERIES_CACHE_MAX: Final = 100_000
+PRINCIPAL_CACHE_MAX: Final = 10_000
+
+assert REDEEM_ITEMS_MAX <= BATCH_ITEMS_MAX, "one request must fit one batch"
+assert BATCH_ITEMS_MAX <= SERIAL_BLOCK, "one block of ids must serve a whole batch"
+assert BATCH_COMMANDS_MAX <= QUEUE_COMMANDS_MAX, "a full batch must fit the queue"
+assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
+assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"
+assert int(MONEY_MAX) * MONEY_SCALE < 2**63, "money must fit a 64-bit column"

@@ -1,0 +1,40 @@
+"""What an org can decide for itself; `couponry org settings` prints this table, `couponry org set` writes it."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from couponry.core.limits import DERIVED_IDEMPOTENCY_HOURS_MAX
+
+BLOCKING_FRAUD_STATUSES: Final = frozenset({"CONFIRMED", "RECONFIRMED", "INTERNAL"})
+
+
+class OrgSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """Settings by their names in the contract; only those that differ from the default are stored."""
+
+    basic_auth_enabled: Annotated[bool, Meta(description="tills may authenticate with Basic")] = True
+    transaction_number_required: Annotated[bool, Meta(description="a redemption needs a transaction number (718)")] = False
+    derived_idempotency_hours: Annotated[
+        int,
+        Meta(
+            description="hours in which a repeated bill is answered as the first time; 0 = never",
+            ge=0,
+            le=DERIVED_IDEMPOTENCY_HOURS_MAX,
+        ),
+    ] = 24
+    blocking_fraud_statuses: Annotated[
+        frozenset[str], Meta(description="fraud statuses that block issue and redemption (740, 750)")
+    ] = BLOCKING_FRAUD_STATUSES
+    mobile_digits: Annotated[int, Meta(description="digits of a national mobile number, without dialling code", ge=4, le=14)] = 10
+    otp_validity_minutes: Annotated[
+        int, Meta(description="minutes that a validation code or missed call counts", ge=1, le=1440)
+    ] = 15
+    messages_sync: Annotated[bool, Meta(description="an issue waits for the message gateway (794, 799)")] = False
+    sms_url: Annotated[str, Meta(description="Apprise URL that SMS go through")] = ""
+    email_url: Annotated[str, Meta(description="Apprise URL that e-mails go through")] = ""
+    pre_redeem_hook_url: Annotated[str, Meta(description="URL asked before a redemption (683)")] = ""
+    side_effects_hook_url: Annotated[str, Meta(description="URL told after a v1.1 redemption (687)")] = ""
+    min_sms_hour: Annotated[int, Meta(description="first hour of the day in which messages are sent", ge=0, le=23)] = 0
+    max_sms_hour: Annotated[int, Meta(description="hour of the day from which no message is sent", ge=1, le=24)] = 24
+    code_prefix: Annotated[str, Meta(description="put before generated codes", max_length=20)] = ""
+    code_suffix: Annotated[str, Meta(description="put after generated codes", max_length=20)] = ""

@@ -1,0 +1,106 @@
+"""What a batch decided: an outcome for every command, and the rows to write. Counters are sums over these rows."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from couponry.core.model import Coupon, Customer, Redemption
+from couponry.core.series import Series
+from couponry.core.status import Code
+
+
+class Offer(Struct, frozen=True, gc=False, array_like=True):
+    """What a coupon is worth, as a response states it."""
+
+    series_id: int
+    discount_code: str
+    discount_type: str
+    discount_value: Decimal
+    discount_upto: Decimal
+
+
+class ItemOutcome(Struct, frozen=True, array_like=True):
+    """What became of one coupon of a request. `code_shown` is the stored code, or the sent one when the coupon is unknown."""
+
+    status: Code
+    code_shown: str
+    coupon_id: int = -1
+    redemption_id: int = -1
+    offer: Offer | None = None
+    warnings: tuple[Code, ...] = ()
+
+
+class Answer(Struct, frozen=True, array_like=True):
+    """What became of a redeem request; without items the request as a whole was refused or could not be decided."""
+
+    status: Code
+    items: tuple[ItemOutcome, ...] = ()
+    customer: Customer | None = None
+
+
+class CheckedItem(Struct, frozen=True):
+    """What a check found out about one coupon; `redemptions_left` is -1 when nothing limits it."""
+
+    outcome: ItemOutcome
+    redemptions_left: int = 0
+    redeemed_by_customer: int = 0
+    series: Series | None = None
+
+
+class CheckAnswer(Struct, frozen=True):
+    """What became of a redeemability request."""
+
+    status: Code
+    items: tuple[CheckedItem, ...] = ()
+    customer: Customer | None = None
+
+
+class Outcome(Struct, frozen=True):
+    """The answer to one command, and whether it had been given before (README 10)."""
+
+    answer: Answer | CheckAnswer
+    replayed: Literal["", "true", "derived"] = ""
+
+
+class Kept(Struct, frozen=True, gc=False):
+    """An answer to keep under an idempotency key; `replaces` an older one that no longer counts."""
+
+    digest: bytes
+    fingerprint: bytes
+    answer: Answer
+    replaces: bool
+
+
+class Refusal(Struct, frozen=True, gc=False):
+    """The trace of one refused coupon, or of a request refused as a whole: for support, never for a counter."""
+
+    status: Code
+    code_sent: str
+    coupon_id: int | None
+    series_id: int | None
+    customer_id: int | None
+    till_id: int
+    transaction_number: str
+    amount: Decimal | None
+    at_ms: int | None
+    request_id: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """The rows that make the outcomes true; they are written in one transaction, or not at all."""
+
+    now_ms: int
+    outcomes: list[Outcome] = field(default_factory=list)
+    redemptions: list[Redemption] = field(default_factory=list)
+    new_coupons: list[Coupon] = field(default_factory=list)
+    bound_coupons: list[Coupon] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.redemptions or self.kept or self.refusals)

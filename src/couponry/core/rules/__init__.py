@@ -1,0 +1,1 @@
+"""One guard per rule of the contract, in the contract's order."""

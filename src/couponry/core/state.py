@@ -1,0 +1,45 @@
+"""Everything that a batch may touch, prefetched: the only world that rules see."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from couponry.core.model import Coupon, Customer, Identifier, Org, Standing
+from couponry.core.plan import Answer
+from couponry.core.series import Series
+
+
+@dataclass(slots=True)
+class State:
+    """One org's rows for one batch. `decide` folds over it and leaves the rows as the batch would.
+
+    `coupon_ids` maps (code key, holder) to a coupon; holder 0 is the code's own row. `series` maps an id to None when the stored
+    terms cannot be used (788). `halted` are series whose campaign has ended or is paused. `digests` are the idempotency keys that
+    commands of the batch were looked up under, by their place in the batch.
+    """
+
+    now_ms: int
+    org: Org | None
+    redemption_ids: Iterator[int]
+    new_coupon_ids: Iterator[int]
+    customers: dict[Identifier, Customer] = field(default_factory=dict)
+    coupons: dict[int, Coupon] = field(default_factory=dict)
+    coupon_ids: dict[tuple[str, int], int] = field(default_factory=dict)
+    series: dict[int, Series | None] = field(default_factory=dict)
+    halted: set[int] = field(default_factory=set)
+    audience: set[tuple[int, int]] = field(default_factory=set)
+    standings: dict[tuple[int, int], Standing] = field(default_factory=dict)
+    uses: dict[tuple[int, int], int] = field(default_factory=dict)
+    series_redeemed: dict[int, int] = field(default_factory=dict)
+    answers: dict[bytes, "StoredAnswer"] = field(default_factory=dict)
+    reversed_ids: set[int] = field(default_factory=set)
+    digests: dict[int, bytes] = field(default_factory=dict)
+
+
+class StoredAnswer(Struct, frozen=True, gc=False):
+    """An answer given before, under an idempotency key."""
+
+    fingerprint: bytes
+    created_ms: int
+    answer: Answer

@@ -1,0 +1,1 @@
+"""The only SQL: schema, dialects, and the reads and writes of a batch."""

@@ -1,0 +1,233 @@
+"""Where SQLite and PostgreSQL differ: key lists as parameters, bulk writes, row locks, and what an error means.
+
+A statement's text is the same whatever the batch's size. PostgreSQL takes one array per column (`unnest`); SQLite takes one JSON
+text for look-ups (`json_each`) and `executemany` for writes.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Protocol
+
+import msgspec
+import psycopg
+from sqlalchemy import ARRAY, BindParameter, ColumnElement, Connection, FromClause, Join, Select, Table, and_, bindparam, func
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+Row = tuple[Any, ...]
+
+
+class Trouble(Enum):
+    """What a database error means to whoever must answer for it."""
+
+    UNREACHABLE = auto()
+    LOCKED = auto()
+    CONFLICT = auto()
+    BROKEN = auto()
+
+
+class Probe(Join):
+    """Keys joined to a table in that order: SQLite has no statistics here and would scan the org instead."""
+
+    inherit_cache = True
+
+
+@compiles(Probe, "sqlite")
+def _probe_on_sqlite(probe: Probe, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own signature
+    kw["asfrom"] = True
+    left, right = compiler.process(probe.left, **kw), compiler.process(probe.right, **kw)
+    del kw["asfrom"]
+    assert probe.onclause is not None
+    return f"{left} CROSS JOIN {right} ON {compiler.process(probe.onclause, **kw)}"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A list of keys as a FROM clause: `columns` name its parts, `bound` turns the list into parameters."""
+
+    source: FromClause
+    columns: tuple[ColumnElement[Any], ...]
+    parameters: tuple[str, ...]
+
+    def bound(self, keys: Sequence[Row]) -> dict[str, object]:
+        """The parameters for a list of keys, each a tuple with a value per column."""
+        if len(self.parameters) == 1 and self.parameters[0].endswith("_json"):
+            return {self.parameters[0]: msgspec.json.encode(keys).decode()}
+        columns = zip(*keys, strict=True) if keys else [()] * len(self.parameters)
+        return {name: list(column) for name, column in zip(self.parameters, columns, strict=True)}
+
+    def probing(self, table: Table, *matches: tuple[str, int]) -> Probe:
+        """Join to `table` within one org (parameter `org`), each match being a column name and a key column's position."""
+        same_org: ColumnElement[bool] = table.c.org_id == org_parameter()
+        return Probe(self.source, table, and_(same_org, *(table.c[name] == self.columns[at] for name, at in matches)))
+
+
+def org_parameter() -> BindParameter[int]:
+    """The one org that a statement is about."""
+    return bindparam("org")
+
+
+@dataclass(frozen=True)
+class Write:
+    """A bulk write of one table. A row is a tuple with a value per column, in this order."""
+
+    sql: str
+    columns: tuple[str, ...]
+
+
+class Dialect(Protocol):
+    """What both databases offer, each in its way."""
+
+    def keys(self, name: str, *types: TypeEngine[Any]) -> Keys:
+        """A FROM clause over a list of keys with columns of these types."""
+
+    def locked(self, select: Select[Any], table: Table) -> Select[Any]:
+        """The same rows, locked against other writers in the select's order."""
+
+    def insert(self, table: Table, columns: Sequence[str]) -> Write:
+        """Insert rows; the org is added to each. A row that exists already is a conflict."""
+
+    def insert_or_add(self, table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str]) -> Write:
+        """Insert rows, or add to the counters and raise the latest times of those that exist. Rows come sorted by key."""
+
+    def update(self, table: Table, key: Sequence[str], added: Sequence[str], assigned: Sequence[str]) -> Write:
+        """Add to columns and assign columns of existing rows; a row is (added..., assigned..., key...)."""
+
+    def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
+        """Execute a bulk write for one org and count the rows written."""
+
+    def trouble(self, error: Exception) -> Trouble:
+        """What an error raised by this database means."""
+
+
+class Sqlite:
+    """One writer at a time, so nothing is locked row by row; `BEGIN IMMEDIATE` is the lock."""
+
+    def keys(self, name: str, *types: TypeEngine[Any]) -> Keys:
+        """`json_each` over a JSON list of lists."""
+        parameter = f"{name}_json"
+        source = func.json_each(bindparam(parameter)).table_valued("value", name=name)
+        columns = tuple(func.json_extract(source.c.value, f"$[{at}]", type_=kind) for at, kind in enumerate(types))
+        return Keys(source, columns, (parameter,))
+
+    def locked(self, select: Select[Any], table: Table) -> Select[Any]:  # noqa: ARG002 - nothing to lock
+        """Nothing to add: the write transaction holds the file's only write lock."""
+        return select
+
+    def insert(self, table: Table, columns: Sequence[str]) -> Write:
+        """A plain INSERT for `executemany`."""
+        return Write(self._insert(table, columns), tuple(columns))
+
+    def insert_or_add(self, table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str]) -> Write:
+        """INSERT with ON CONFLICT DO UPDATE."""
+        columns = (*key, *added, *latest)
+        return Write(self._insert(table, columns) + _on_conflict_add(table, key, added, latest, "MAX"), columns)
+
+    def update(self, table: Table, key: Sequence[str], added: Sequence[str], assigned: Sequence[str]) -> Write:
+        """One UPDATE by key for `executemany`."""
+        sets = [f"{name} = {name} + ?" for name in added] + [f"{name} = ?" for name in assigned]
+        where = " AND ".join(f"{name} = ?" for name in (*key, "org_id"))
+        return Write(f"UPDATE {table.name} SET {', '.join(sets)} WHERE {where}", (*added, *assigned, *key))
+
+    def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
+        """`executemany`; SQLite counts over all rows."""
+        return connection.exec_driver_sql(write.sql, [(*row, org_id) for row in rows]).rowcount
+
+    def trouble(self, error: Exception) -> Trouble:
+        """By SQLite's primary result code."""
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(original, sqlite3.IntegrityError):
+            return Trouble.CONFLICT
+        match getattr(original, "sqlite_errorcode", 0) & 0xFF:
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_INTERRUPT:
+                return Trouble.LOCKED
+            case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR | sqlite3.SQLITE_FULL | sqlite3.SQLITE_READONLY:
+                return Trouble.UNREACHABLE
+            case _:
+                return Trouble.UNREACHABLE if isinstance(error, PoolTimeoutError) else Trouble.BROKEN
+
+    @staticmethod
+    def _insert(table: Table, columns: Sequence[str]) -> str:
+        marks = ", ".join("?" * (len(columns) + 1))
+        return f"INSERT INTO {table.name} ({', '.join(columns)}, org_id) VALUES ({marks})"
+
+
+class Postgresql:
+    """READ COMMITTED with row locks taken in sorted key order; a batch's rows travel as one array per column."""
+
+    def keys(self, name: str, *types: TypeEngine[Any]) -> Keys:
+        """`unnest` over one array per column."""
+        parameters = tuple(f"{name}_{at}" for at in range(len(types)))
+        arrays = [bindparam(parameter, type_=ARRAY(kind)) for parameter, kind in zip(parameters, types, strict=True)]
+        source = func.unnest(*arrays).table_valued(*(f"k{at}" for at in range(len(types)))).render_derived(name=name)
+        return Keys(source, tuple(source.c), parameters)
+
+    def locked(self, select: Select[Any], table: Table) -> Select[Any]:
+        """FOR NO KEY UPDATE: other writers of the row wait, readers and foreign keys don't."""
+        return select.with_for_update(key_share=True, of=table)
+
+    def insert(self, table: Table, columns: Sequence[str]) -> Write:
+        """INSERT ... SELECT FROM unnest."""
+        return Write(self._insert(table, columns), tuple(columns))
+
+    def insert_or_add(self, table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str]) -> Write:
+        """The same with ON CONFLICT DO UPDATE; rows are written in the order given, so two writers cannot deadlock."""
+        columns = (*key, *added, *latest)
+        return Write(self._insert(table, columns) + _on_conflict_add(table, key, added, latest, "GREATEST"), columns)
+
+    def update(self, table: Table, key: Sequence[str], added: Sequence[str], assigned: Sequence[str]) -> Write:
+        """UPDATE ... FROM unnest; the rows must be locked before, since their order here is the planner's."""
+        columns = (*added, *assigned, *key)
+        sets = [f"{name} = {table.name}.{name} + k.{name}" for name in added] + [f"{name} = k.{name}" for name in assigned]
+        where = " AND ".join(f"{table.name}.{name} = k.{name}" for name in key)
+        sql = (
+            f"UPDATE {table.name} SET {', '.join(sets)} FROM {self._unnest(table, columns)} "
+            f"WHERE {table.name}.org_id = %(org)s AND {where}"
+        )
+        return Write(sql, columns)
+
+    def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
+        """One statement with one array per column."""
+        arrays: dict[str, Any] = {name: list(column) for name, column in zip(write.columns, zip(*rows, strict=True), strict=True)}
+        arrays["org"] = org_id
+        return connection.exec_driver_sql(write.sql, arrays).rowcount
+
+    def trouble(self, error: Exception) -> Trouble:
+        """By SQLSTATE; a broken connection has none or one of class 08 or 57P."""
+        if isinstance(error, PoolTimeoutError):
+            return Trouble.UNREACHABLE
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if not isinstance(original, psycopg.Error):
+            return Trouble.BROKEN
+        state = original.sqlstate or ""
+        if state in {"55P03", "57014"}:
+            return Trouble.LOCKED
+        if state.startswith(("40", "23")):
+            return Trouble.CONFLICT
+        is_lost = state.startswith(("08", "57P", "53", "58")) or (not state and isinstance(original, psycopg.OperationalError))
+        return Trouble.UNREACHABLE if is_lost or isinstance(original, psycopg.InterfaceError) else Trouble.BROKEN
+
+    def _insert(self, table: Table, columns: Sequence[str]) -> str:
+        names = ", ".join(columns)
+        return f"INSERT INTO {table.name} ({names}, org_id) SELECT {names}, %(org)s::bigint FROM {self._unnest(table, columns)}"  # noqa: S608
+
+    @staticmethod
+    def _unnest(table: Table, columns: Sequence[str]) -> str:
+        kinds = {name: table.c[name].type.compile(_POSTGRESQL) for name in columns}
+        arrays = ", ".join(f"%({name})s::{kinds[name]}[]" for name in columns)
+        return f"unnest({arrays}) AS k({', '.join(columns)})"
+
+
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def _on_conflict_add(table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str], greatest: str) -> str:
+    sets = [f"{name} = {table.name}.{name} + excluded.{name}" for name in added]
+    sets += [f"{name} = {greatest}(COALESCE({table.name}.{name}, 0), excluded.{name})" for name in latest]
+    return f" ON CONFLICT (org_id, {', '.join(key)}) DO UPDATE SET {', '.join(sets)}"

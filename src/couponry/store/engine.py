@@ -1,0 +1,155 @@
+"""Connections and transactions. A batch's transaction begins and commits here and nowhere else."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Executable, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from couponry.core import limits
+from couponry.store.dialect import Dialect, Postgresql, Row, Sqlite, Trouble, Write
+
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA wal_autocheckpoint = 8000",
+)
+
+
+class Stage(Enum):
+    """What a transaction is busy with, so that a failure gets the code of its class (status-codes 5)."""
+
+    BEGIN = auto()
+    CUSTOMERS = auto()
+    COUPONS = auto()
+    COUNTERS = auto()
+    OUTBOX = auto()
+    COMMIT = auto()
+
+
+class StoreError(Exception):
+    """The database could not do it: an incident, never a refusal."""
+
+    def __init__(self, trouble: Trouble, stage: Stage) -> None:
+        super().__init__(f"{trouble.name.lower()} while at {stage.name.lower()}")
+        self.trouble = trouble
+        self.stage = stage
+
+
+class ReadTransaction:
+    """One consistent view."""
+
+    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.stage = Stage.COUPONS
+
+    def rows(self, statement: Executable, parameters: dict[str, Any]) -> list[Any]:
+        """All rows of a select."""
+        return list(self.connection.execute(statement, parameters))
+
+
+class WriteTransaction(ReadTransaction):
+    """The same with writes. Whatever is written is committed when the block ends, or undone."""
+
+    def write(self, write: Write, org_id: int, rows: list[Row]) -> None:
+        """Write rows of one org and see that each was written; nothing is sent for no rows."""
+        if not rows:
+            return
+        written = self.dialect.run(self.connection, write, org_id, rows)
+        if written != len(rows):
+            raise StoreError(Trouble.CONFLICT, self.stage)
+
+
+T = TypeVar("T", bound=ReadTransaction)
+
+
+class Database:
+    """One database, SQLite or PostgreSQL, by its URL. `lock_wait_ms` bounds each wait for a lock."""
+
+    def __init__(self, url: str, *, lock_wait_ms: int = limits.LOCK_WAIT_MS_MAX, connections: int = 4) -> None:
+        self.url = url
+        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.dialect: Dialect = Sqlite() if self.is_sqlite else Postgresql()
+        make = _sqlite_engine if self.is_sqlite else _postgresql_engine
+        self.engine = make(url, lock_wait_ms, connections)
+        self._writing = self.engine.execution_options(is_writing=True)
+        self._reading = self.engine.execution_options(**({} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}))
+
+    def reading(self) -> AbstractContextManager[ReadTransaction]:
+        """A read transaction over one consistent view. Database errors leave it as `StoreError`."""
+        return self._transaction(ReadTransaction, self._reading)
+
+    def writing(self) -> AbstractContextManager[WriteTransaction]:
+        """A write transaction: committed and durable when the block ends. Database errors leave it as `StoreError`."""
+        return self._transaction(WriteTransaction, self._writing)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, kind: type[T], engine: Engine) -> Iterator[T]:
+        transaction: T | None = None
+        try:
+            with engine.begin() as connection:
+                transaction = kind(connection, self.dialect)
+                yield transaction
+                transaction.stage = Stage.COMMIT
+        except (DBAPIError, PoolTimeoutError) as error:
+            stage = transaction.stage if transaction else Stage.BEGIN
+            raise StoreError(self.dialect.trouble(error), stage) from error
+
+
+def _sqlite_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=-1,
+        connect_args={
+            "isolation_level": None,
+            "check_same_thread": False,
+            "cached_statements": 512,
+            "timeout": lock_wait_ms / 1000,
+        },
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in _SQLITE_PRAGMAS:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        is_writing = connection.get_execution_options().get("is_writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+    return engine
+
+
+def _postgresql_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
+    settings = {
+        "lock_timeout": lock_wait_ms,
+        "statement_timeout": limits.STATEMENT_MS_MAX,
+        "idle_in_transaction_session_timeout": limits.REQUEST_BUDGET_MS_MAX,
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+    }
+    return create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_size=connections,
+        max_overflow=-1,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+            "connect_timeout": limits.CONNECT_MS_MAX // 1000,
+        },
+    )
