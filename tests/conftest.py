@@ -1,10 +1,14 @@
 """Fixtures for all tests. Whatever touches a database takes `database_url`, and so runs on both kinds."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from couponry.store import migrate
+from couponry.store.engine import Database
 from tests.databases import PostgresServer, fresh_postgresql, fresh_sqlite
 
 
@@ -38,3 +42,41 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
     url = fresh_postgresql(server)
     yield url
     server.drop_database(url)  # each is 8 MB of disk
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with every table and no row. Copy it."""
+    folder = tmp_path_factory.mktemp("migrated")
+    with closing(Database(fresh_sqlite(folder))) as database:
+        migrate.upgrade(database)
+    return folder / "couponry.db"
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgres_server: PostgresServer) -> str:
+    """The name of a PostgreSQL database with every table and no row: a template, to which nobody may stay connected."""
+    url = fresh_postgresql(postgres_server)
+    with closing(Database(url)) as database:
+        migrate.upgrade(database)
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture
+def migrated_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of each kind with every table and no row; cheap, since nothing is migrated for it."""
+    if database_kind == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "couponry.db")
+        yield f"sqlite:///{tmp_path / 'couponry.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = fresh_postgresql(server, request.getfixturevalue("migrated_postgresql"))
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
+    """The same, opened."""
+    with closing(Database(migrated_url)) as opened:
+        yield opened

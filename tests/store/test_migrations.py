@@ -1,0 +1,113 @@
+"""The revisions make exactly the tables that the code reads, once, whoever starts at the same time."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from couponry.store import migrate
+from couponry.store.engine import Database, StoreError
+from couponry.store.migrate import SchemaState, SchemaUnknown
+from couponry.store.schema import metadata
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[Database]:
+    with closing(Database(database_url)) as opened:
+        yield opened
+
+
+def checks(connection: sa.Connection) -> set[tuple[str, str]]:
+    """Alembic compares no CHECK constraints."""
+    inspector = sa.inspect(connection)
+    return {(table, str(check["name"])) for table in metadata.tables for check in inspector.get_check_constraints(table)}
+
+
+def test_migrated_schema_is_the_schema_in_the_code(database: Database) -> None:
+    """Prevents the column or the constraint that every test has and no installation has."""
+    with database.writing() as tx:
+        context = MigrationContext.configure(tx.connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+        expected = {
+            (table.name, str(constraint.name))
+            for table in metadata.tables.values()
+            for constraint in table.constraints
+            if isinstance(constraint, sa.CheckConstraint)
+        }
+        assert checks(tx.connection) == expected
+
+
+def test_tenant_tables_have_no_hidden_row_id(database: Database) -> None:
+    if not database.is_sqlite:
+        return
+    clustered = {table.name for table in metadata.tables.values() if not table.dialect_options["sqlite"]["with_rowid"]}
+    with database.reading() as tx:
+        made = {name for name, is_clustered in tx.rows(sa.text("SELECT name, wr FROM pragma_table_list"), {}) if is_clustered}
+    assert clustered <= made
+
+
+def test_upgrading_twice_is_harmless(empty: Database) -> None:
+    assert migrate.state(empty) is SchemaState.FRESH
+    assert migrate.pending(empty)
+    for _ in range(2):
+        migrate.upgrade(empty)
+        assert migrate.state(empty) is SchemaState.CURRENT
+        assert not migrate.pending(empty)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("DROP TABLE alembic_version", "no record of migrations"),
+        ("DELETE FROM alembic_version", "no record of migrations"),
+        ("UPDATE alembic_version SET version_num = 'ffff'", "ffff"),
+        ("DROP TABLE outbox", "outbox is missing"),
+    ],
+)
+def test_half_migrated_database_is_refused(database: Database, harm: str, said: str) -> None:
+    """Prevents revisions run over tables of unknown shape."""
+    with database.writing() as tx:
+        tx.connection.execute(sa.text(harm))
+    for look in (migrate.pending, migrate.upgrade):
+        with pytest.raises(SchemaUnknown, match=said):
+            look(database)
+
+
+def test_older_database_is_brought_up_to_date(database: Database) -> None:
+    with database.writing() as tx:
+        for table in ("refusal", "outbox", "idempotency", "redemption", "coupon", "customer_series", "series_counter"):
+            tx.connection.execute(sa.text(f"DROP TABLE {table}"))
+        for table in ("series_audience", "series_version", "series", "campaign"):
+            tx.connection.execute(sa.text(f"DROP TABLE {table}"))
+        tx.connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    assert migrate.state(database) is SchemaState.BEHIND
+    migrate.upgrade(database)
+    assert migrate.state(database) is SchemaState.CURRENT
+
+
+def test_failed_revision_leaves_nothing(empty: Database) -> None:
+    """Prevents a half-migrated database: the last table exists already, so the last revision fails."""
+    with empty.writing() as tx:
+        tx.connection.execute(sa.text("CREATE VIEW refusal AS SELECT 1 AS id"))
+    with pytest.raises(StoreError):
+        migrate.upgrade(empty)
+    assert migrate.state(empty) is SchemaState.FRESH
+
+
+def test_processes_that_start_together_migrate_once(database_url: str) -> None:
+    code = (
+        "import sys\nfrom couponry.store import migrate\nfrom couponry.store.engine import Database\n"
+        "database = Database(sys.argv[1])\nsys.stdin.readline()\nmigrate.upgrade(database)\nprint(migrate.state(database).name)"
+    )
+    command = [sys.executable, "-c", code, database_url]
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60)[0] for process in started] == ["CURRENT\n"] * 4
