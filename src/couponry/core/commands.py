@@ -21,7 +21,7 @@ class Item(Struct, frozen=True, gc=False):
 class IdempotencyKey(Struct, frozen=True, gc=False):
     """An explicit key within its credential's scope, and the body that it was first sent with (README 10)."""
 
-    digest: bytes
+    digest: str
     fingerprint: bytes
 
 

@@ -48,21 +48,24 @@ class _Fold:
     def __init__(self, state: State) -> None:
         self.state = state
         self.plan = Plan(state.now_ms)
+        self._rows: tuple[list[Any], ...] = (self.plan.redemptions, self.plan.new_coupons, self.plan.bound_coupons)
+        self._rows_kept = [0, 0, 0]
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 
-    def redeem(self, org: Org, command: Redeem, digest: bytes | None) -> Outcome:
+    def redeem(self, org: Org, command: Redeem, digest: str | None) -> Outcome:
         """The first answer if this request was answered before, else judge it, and keep the answer under its key."""
         stored = self.state.answers.get(digest) if digest else None
-        if stored and command.key and stored.fingerprint != command.key.fingerprint:
-            return Outcome(Answer(Code.INVALID_INPUT))
         if stored and idempotency.still_counts(stored, command, org, self.state.now_ms, self.state.reversed_ids):
+            if stored.fingerprint != idempotency.redeem_fingerprint(command):
+                return Outcome(Answer(Code.INVALID_INPUT))
             return Outcome(stored.answer, replayed="true" if command.key else "derived")
         answer = self._judge_redeem(org, command)
         is_kept = not answer.status.is_service_failure if command.key else answer.status is Code.PROCESSED
         if digest and is_kept:
             fingerprint = idempotency.redeem_fingerprint(command)
-            self.plan.kept.append(Kept(digest, fingerprint, answer, replaces=stored is not None))
-            self.state.answers[digest] = StoredAnswer(fingerprint, self.state.now_ms, answer)
+            is_stored = stored is not None and stored.is_stored
+            self.plan.kept.append(Kept(digest, fingerprint, answer, replaces=is_stored))
+            self.state.answers[digest] = StoredAnswer(fingerprint, self.state.now_ms, answer, is_stored)
         return Outcome(answer)
 
     def check(self, org: Org, command: Check) -> Outcome:
@@ -84,15 +87,12 @@ class _Fold:
             status = refused or Code.INVALID_CUSTOMER
             self.plan.refusals.append(_trace(command, status, customer))
             return Answer(status, (), customer)
-        rows_before = len(self.plan.redemptions), len(self.plan.new_coupons), len(self.plan.bound_coupons)
         judged = self._judge_items(org, command, customer)
         status, outcomes = _verdict(judged, passed=Code.PROCESSED, mixed=Code.BATCH_REFUSED)
         if status is Code.PROCESSED:
-            self._undo.clear()
+            self._keep()
             return Answer(status, outcomes, customer)
         self._take_back()
-        del self.plan.redemptions[rows_before[0] :], self.plan.new_coupons[rows_before[1] :]
-        del self.plan.bound_coupons[rows_before[2] :]
         if status.is_service_failure:
             return Answer(status)
         own = (found for outcome, found in zip(outcomes, judged, strict=True) if outcome.status is not Code.OTHER_COUPON_FAILED)
@@ -108,14 +108,12 @@ class _Fold:
 
     def _judge_items(self, org: Org, claim: Claim, customer: Customer) -> list[_Judged]:
         coupons = [self._find(item, customer) for item in claim.items]
-        times_named = Counter(
-            coupon.id if coupon else code_key(item.code or "") for item, coupon in zip(claim.items, coupons, strict=True)
-        )
+        times_named = Counter(_named(item, coupon) for item, coupon in zip(claim.items, coupons, strict=True))
         judged = []
         for item, coupon in zip(claim.items, coupons, strict=True):
             if item.code is None and item.coupon_id is None:
                 judged.append(_Judged(ItemOutcome(Code.IDENTIFIER_MISSING, ""), None))
-            elif times_named[coupon.id if coupon else code_key(item.code or "")] > 1:
+            elif times_named[_named(item, coupon)] > 1:
                 judged.append(_Judged(_outcome(Code.REPEATED_IN_REQUEST, item, coupon), None))
             else:
                 judged.append(self._judge_item(org, claim, item, customer, coupon))
@@ -135,19 +133,22 @@ class _Fold:
             return _Judged(_outcome(refused, item, coupon, series), attempt)
         redemption = self._take(attempt)
         passed = Code.REDEEMABLE if is_check else Code.PROCESSED
-        redemption_id = -1 if is_check else redemption.id
+        coupon_id, redemption_id = (coupon.id, -1) if is_check else (redemption.coupon_id, redemption.id)
         return _Judged(
-            ItemOutcome(passed, coupon.code, redemption.coupon_id, redemption_id, _offer(series), rules.warnings(attempt)),
+            ItemOutcome(passed, coupon.code, coupon_id, redemption_id, _offer(series), rules.warnings(attempt)),
             attempt,
         )
 
     def _find(self, item: Item, customer: Customer) -> Coupon | None:
-        """By code: the customer's own record of a shared code, else the code's own row."""
-        if item.code is None:
-            return self.state.coupons.get(item.coupon_id or 0)
-        key = code_key(item.code)
-        coupon_id = self.state.coupon_ids.get((key, customer.id)) or self.state.coupon_ids.get((key, 0))
-        return self.state.coupons[coupon_id] if coupon_id else None
+        """By code or id; a shared code, or its own row's id, means the customer's own record if there is one."""
+        state = self.state
+        by_id = state.coupons.get(item.coupon_id or 0) if item.code is None else None
+        code = item.code if item.code is not None else by_id.code if by_id and not by_id.holder_id else ""
+        own_id = state.coupon_ids.get((code_key(code), customer.id))
+        if own_id:
+            return state.coupons[own_id]
+        coupon_id = state.coupon_ids.get((code_key(code), 0)) if item.code is not None else None
+        return state.coupons[coupon_id] if coupon_id else by_id
 
     def _attempt(self, org: Org, claim: Claim, item: Item, customer: Customer, coupon: Coupon, series: Series) -> rules.Attempt:
         state = self.state
@@ -171,18 +172,20 @@ class _Fold:
         """Count one redemption in the state and plan its rows."""
         state, claim, customer, series = self.state, attempt.claim, attempt.customer, attempt.series
         coupon = self._held(attempt)
-        self._put(state.coupons, coupon.id, replace(coupon, redeemed=coupon.redeemed + 1))
+        self._put(state.coupons, coupon.id, replace(coupon, redeemed=coupon.redeemed + 1, uses=coupon.uses + 1))
         standing = attempt.standing
         self._put(
             state.standings,
             (customer.id, series.id),
-            Standing(standing.redeemed + 1, max(standing.last_redeemed_ms or 0, state.now_ms), standing.is_stored),
+            replace(standing, redeemed=standing.redeemed + 1, uses=standing.uses + 1, last_redeemed_ms=state.now_ms),
         )
         self._put(state.uses, (coupon.id, customer.id), attempt.uses_by_customer + 1)
         self._put(state.series_redeemed, series.id, attempt.series_redeemed + 1)
         redemption = Redemption(
             id=next(state.redemption_ids),
             coupon_id=coupon.id,
+            use_number=coupon.uses + 1,
+            customer_use_number=standing.uses + 1,
             series_id=series.id,
             series_version=series.version,
             customer_id=customer.id,
@@ -224,13 +227,21 @@ class _Fold:
         self._undo.append((table, key, table.get(key)))
         table[key] = value
 
+    def _keep(self) -> None:
+        """The request at hand is redeemed: later ones see it."""
+        self._undo.clear()
+        self._rows_kept = [len(rows) for rows in self._rows]
+
     def _take_back(self) -> None:
+        """Leave neither a count nor a row of the request at hand."""
         for table, key, before in reversed(self._undo):
             if before is None:
                 del table[key]
             else:
                 table[key] = before
         self._undo.clear()
+        for rows, kept in zip(self._rows, self._rows_kept, strict=True):
+            del rows[kept:]
 
 
 def _verdict(judged: list[_Judged], *, passed: Code, mixed: Code) -> tuple[Code, tuple[ItemOutcome, ...]]:
@@ -253,6 +264,13 @@ def _verdict(judged: list[_Judged], *, passed: Code, mixed: Code) -> tuple[Code,
 
 def _refused_whole(command: Command, status: Code, customer: Customer | None) -> Outcome:
     return Outcome(Answer(status, (), customer) if isinstance(command, Redeem) else CheckAnswer(status, (), customer))
+
+
+def _named(item: Item, coupon: Coupon | None) -> int | str | None:
+    """What an item names, alike for all its spellings; None when it names nothing."""
+    if coupon is not None:
+        return coupon.id
+    return item.coupon_id if item.code is None else code_key(item.code)
 
 
 def _outcome(status: Code, item: Item, coupon: Coupon | None, series: Series | None = None) -> ItemOutcome:

@@ -1,5 +1,6 @@
 """Which requests are the same request: the digests that answers are kept under (README 10)."""
 
+from base64 import urlsafe_b64encode
 from hashlib import blake2b
 from typing import Final
 
@@ -9,10 +10,10 @@ from couponry.core.limits import ANSWER_KEPT_MS_MAX, HOUR_MS
 from couponry.core.model import Org
 from couponry.core.state import StoredAnswer
 
-_DIGEST_BYTES: Final = 16
+_DIGEST_BYTES: Final = 15
 
 
-def explicit_digest(credential: str, key: str) -> bytes:
+def explicit_digest(credential: str, key: str) -> str:
     """The digest of an `Idempotency-Key` within its credential's scope."""
     return _digest("key", credential, key)
 
@@ -22,7 +23,7 @@ def fingerprint_of(*parts: bytes) -> bytes:
     return blake2b(b"\0".join(parts), digest_size=_DIGEST_BYTES).digest()
 
 
-def redeem_digest(command: Redeem, customer_id: int | None, org: Org) -> bytes | None:
+def redeem_digest(command: Redeem, customer_id: int | None, org: Org) -> str | None:
     """The explicit key's digest, else the one derived from till, transaction number, customer and sorted coupons, else None."""
     if command.key is not None:
         return command.key.digest
@@ -53,5 +54,6 @@ def still_counts(stored: StoredAnswer, command: Redeem, org: Org, now_ms: int, r
     )
 
 
-def _digest(*parts: str) -> bytes:
-    return blake2b("\0".join(parts).encode(), digest_size=_DIGEST_BYTES).digest()
+def _digest(*parts: str) -> str:
+    digest = blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()
+    return urlsafe_b64encode(digest).decode()

@@ -38,7 +38,7 @@ class Place(Struct, frozen=True, gc=False):
     time_zone: ZoneInfo
 
 
-class Customer(Struct, frozen=True, gc=False):
+class Customer(Struct, frozen=True, gc=False, omit_defaults=True):
     """A person of one org; `gone` once merged away or deleted."""
 
     id: int
@@ -187,7 +187,11 @@ class Terms(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Coupon(Struct, frozen=True, gc=False):
-    """A code in a pool or in a customer's hands. `holder_id` is the customer whose own record of a shared code this is, else 0."""
+    """A code in a pool or in a customer's hands.
+
+    `holder_id` is the customer whose own record of a shared code this is, else 0. `redeemed` counts active redemptions, `uses` all
+    that were ever made.
+    """
 
     id: int
     series_id: int
@@ -198,21 +202,25 @@ class Coupon(Struct, frozen=True, gc=False):
     expires_local: str | None = None
     is_revoked: bool = False
     redeemed: int = 0
+    uses: int = 0
 
 
 class Standing(Struct, frozen=True, gc=False):
-    """What one customer has done in one series: active redemptions and the last of them."""
+    """What one customer has done in one series: active redemptions, all ever made, and the last active one."""
 
     redeemed: int = 0
+    uses: int = 0
     last_redeemed_ms: int | None = None
     is_stored: bool = False
 
 
 class Redemption(Struct, frozen=True, gc=False):
-    """One use of one coupon; immutable but for its reversal."""
+    """One use of one coupon, numbered for the coupon and for the customer in the series; immutable but for its reversal."""
 
     id: int
     coupon_id: int
+    use_number: int
+    customer_use_number: int
     series_id: int
     series_version: int
     customer_id: int

@@ -65,9 +65,9 @@ class Outcome(Struct, frozen=True):
 
 
 class Kept(Struct, frozen=True, gc=False):
-    """An answer to keep under an idempotency key; `replaces` an older one that no longer counts."""
+    """An answer to keep under an idempotency key; `replaces` a stored one that no longer counts."""
 
-    digest: bytes
+    digest: str
     fingerprint: bytes
     answer: Answer
     replaces: bool

@@ -32,14 +32,15 @@ class State:
     standings: dict[tuple[int, int], Standing] = field(default_factory=dict)
     uses: dict[tuple[int, int], int] = field(default_factory=dict)
     series_redeemed: dict[int, int] = field(default_factory=dict)
-    answers: dict[bytes, "StoredAnswer"] = field(default_factory=dict)
+    answers: dict[str, "StoredAnswer"] = field(default_factory=dict)
     reversed_ids: set[int] = field(default_factory=set)
-    digests: dict[int, bytes] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
 
 
 class StoredAnswer(Struct, frozen=True, gc=False):
-    """An answer given before, under an idempotency key."""
+    """An answer given before, under an idempotency key; `is_stored` tells those of earlier batches from those of this one."""
 
     fingerprint: bytes
     created_ms: int
     answer: Answer
+    is_stored: bool

@@ -84,6 +84,9 @@ class Write:
 class Dialect(Protocol):
     """What both databases offer, each in its way."""
 
+    locks_rows: bool
+    """Whether writers run side by side, so that rows have to be locked."""
+
     def keys(self, name: str, *types: TypeEngine[Any]) -> Keys:
         """A FROM clause over a list of keys with columns of these types."""
 
@@ -109,6 +112,8 @@ class Dialect(Protocol):
 class Sqlite:
     """One writer at a time, so nothing is locked row by row; `BEGIN IMMEDIATE` is the lock."""
 
+    locks_rows = False
+
     def keys(self, name: str, *types: TypeEngine[Any]) -> Keys:
         """`json_each` over a JSON list of lists."""
         parameter = f"{name}_json"
@@ -133,7 +138,7 @@ class Sqlite:
         """One UPDATE by key for `executemany`."""
         sets = [f"{name} = {name} + ?" for name in added] + [f"{name} = ?" for name in assigned]
         where = " AND ".join(f"{name} = ?" for name in (*key, "org_id"))
-        return Write(f"UPDATE {table.name} SET {', '.join(sets)} WHERE {where}", (*added, *assigned, *key))
+        return Write(f"UPDATE {table.name} SET {', '.join(sets)} WHERE {where}", (*added, *assigned, *key))  # noqa: S608 - names of our own schema
 
     def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
         """`executemany`; SQLite counts over all rows."""
@@ -155,11 +160,13 @@ class Sqlite:
     @staticmethod
     def _insert(table: Table, columns: Sequence[str]) -> str:
         marks = ", ".join("?" * (len(columns) + 1))
-        return f"INSERT INTO {table.name} ({', '.join(columns)}, org_id) VALUES ({marks})"
+        return f"INSERT INTO {table.name} ({', '.join(columns)}, org_id) VALUES ({marks})"  # noqa: S608 - names of our own schema
 
 
 class Postgresql:
     """READ COMMITTED with row locks taken in sorted key order; a batch's rows travel as one array per column."""
+
+    locks_rows = True
 
     def keys(self, name: str, *types: TypeEngine[Any]) -> Keys:
         """`unnest` over one array per column."""
@@ -186,11 +193,9 @@ class Postgresql:
         columns = (*added, *assigned, *key)
         sets = [f"{name} = {table.name}.{name} + k.{name}" for name in added] + [f"{name} = k.{name}" for name in assigned]
         where = " AND ".join(f"{table.name}.{name} = k.{name}" for name in key)
-        sql = (
-            f"UPDATE {table.name} SET {', '.join(sets)} FROM {self._unnest(table, columns)} "
-            f"WHERE {table.name}.org_id = %(org)s AND {where}"
-        )
-        return Write(sql, columns)
+        same_org = f"{table.name}.org_id = %(org)s"
+        source = self._unnest(table, columns)
+        return Write(f"UPDATE {table.name} SET {', '.join(sets)} FROM {source} WHERE {same_org} AND {where}", columns)  # noqa: S608 - names of our own schema
 
     def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
         """One statement with one array per column."""
@@ -215,7 +220,7 @@ class Postgresql:
 
     def _insert(self, table: Table, columns: Sequence[str]) -> str:
         names = ", ".join(columns)
-        return f"INSERT INTO {table.name} ({names}, org_id) SELECT {names}, %(org)s::bigint FROM {self._unnest(table, columns)}"  # noqa: S608
+        return f"INSERT INTO {table.name} ({names}, org_id) SELECT {names}, %(org)s::bigint FROM {self._unnest(table, columns)}"  # noqa: S608 - names of our own schema
 
     @staticmethod
     def _unnest(table: Table, columns: Sequence[str]) -> str:

@@ -47,6 +47,8 @@ class StoreError(Exception):
 class ReadTransaction:
     """One consistent view."""
 
+    is_writing = False
+
     def __init__(self, connection: Connection, dialect: Dialect) -> None:
         self.connection = connection
         self.dialect = dialect
@@ -59,6 +61,8 @@ class ReadTransaction:
 
 class WriteTransaction(ReadTransaction):
     """The same with writes. Whatever is written is committed when the block ends, or undone."""
+
+    is_writing = True
 
     def write(self, write: Write, org_id: int, rows: list[Row]) -> None:
         """Write rows of one org and see that each was written; nothing is sent for no rows."""

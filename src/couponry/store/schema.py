@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 metadata = MetaData(
@@ -259,6 +260,7 @@ series_audience = _table(
     Column("series_id", BigInteger, primary_key=True, autoincrement=False),
     Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
 )
+CAPPED_STRIPE = 0
 # Stripe 0 counts a capped series and is locked by whoever counts; the other stripes spread the writers of uncapped ones, and
 # what they hold when a cap is set is `*_elsewhere`. The checks are the last line against going over a cap.
 series_counter = _table(
@@ -280,7 +282,8 @@ series_counter = _table(
 
 # What is in circulation. `holder_id` is the customer whose own record of a shared code a row is, else 0; `revision` is 0 for the
 # live row of a code and the row's id once revoked, which frees the code for another upload. `uses` counts redemptions ever made,
-# reversed ones too: it numbers them.
+# reversed ones too: it numbers them. `issued_by_redemption` marks what a redeemer was given or bound to
+# without an issue, which no issue counter counts.
 
 coupon = _table(
     "coupon",
@@ -295,6 +298,7 @@ coupon = _table(
     Column("issued_ms", BigInteger),
     Column("issued_till_id", BigInteger),
     Column("issue_details", Text),
+    Column("issued_by_redemption", Boolean, nullable=False, server_default=false()),
     Column("expires_local", String(19)),
     Column("revoked_ms", BigInteger),
     Column("redeemed", Integer, nullable=False, server_default="0"),
@@ -354,7 +358,7 @@ customer_series = _table(
 idempotency = _table(
     "idempotency",
     _org_id(),
-    Column("digest", LargeBinary(16), primary_key=True),
+    Column("digest", String(20), primary_key=True),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("answer", LargeBinary, nullable=False),
