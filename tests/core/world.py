@@ -41,25 +41,32 @@ NOW: Final = ms("2031-03-10 12:00:00")
 """A Monday."""
 
 
+def _but(fields: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """The defaults, except for these fields."""
+    return defaults | fields
+
+
 def coupon_id(serial: int, org_id: int = ORG) -> int:
     return ids.first_id(ids.COUPON, org_id, serial)
 
 
 def org(*, zone: ZoneInfo = ZONE, **settings: Any) -> Org:
-    return Org(ORG, zone, "INR", "91", OrgSettings(**settings), frozenset({"SUSPENDED"}), frozenset({"SUSPENDED", "REDEMPTION_BLOCKED"}))
+    blocking = frozenset({"SUSPENDED"})
+    return Org(ORG, zone, "INR", "91", OrgSettings(**settings), blocking, blocking | {"REDEMPTION_BLOCKED"})
 
 
 def place(till_id: int = 11, store_id: int = 21, **fields: Any) -> Place:
-    return Place(till_id, store_id, **{"zone_ids": frozenset(), "concept_ids": frozenset(), "time_zone": ZONE} | fields)
+    return Place(till_id, store_id, **_but(fields, zone_ids=frozenset(), concept_ids=frozenset(), time_zone=ZONE))
 
 
 def customer(serial: int = 1, **fields: Any) -> Customer:
     """Mira, Noor, or the customer of another serial; the last digits of the mobile are the serial."""
-    return Customer(serial, **{"mobile": f"9198123{serial:05}", "registered_ms": ms("2030-01-01")} | fields)
+    return Customer(serial, **_but(fields, mobile=f"9198123{serial:05}", registered_ms=ms("2030-01-01")))
 
 
 def terms(**fields: Any) -> Terms:
-    return Terms(**{"description": "Monsoon", "series_code": "MONSOON", "zone": ZONE.key, "valid_till_date": date(2031, 12, 31)} | fields)
+    until = date(2031, 12, 31)
+    return Terms(**_but(fields, description="Monsoon", series_code="MONSOON", zone=ZONE.key, valid_till_date=until))
 
 
 def series(serial: int = 1, **fields: Any) -> Series:
@@ -69,12 +76,12 @@ def series(serial: int = 1, **fields: Any) -> Series:
 
 def coupon(serial: int = 1, code: str = CODE, **fields: Any) -> Coupon:
     """A coupon of series 1, issued to Mira ten days ago."""
-    return Coupon(coupon_id(serial), **{"series_id": 1, "code": code, "customer_id": 1, "issued_ms": NOW - 10 * DAY_MS} | fields)
+    return Coupon(coupon_id(serial), **_but(fields, series_id=1, code=code, customer_id=1, issued_ms=NOW - 10 * DAY_MS))
 
 
 def pool_coupon(serial: int = 1, code: str = CODE, **fields: Any) -> Coupon:
     """An uploaded code that nobody holds."""
-    return coupon(serial, code, **{"customer_id": None, "issued_ms": None} | fields)
+    return coupon(serial, code, **_but(fields, customer_id=None, issued_ms=None))
 
 
 def state(
@@ -86,17 +93,17 @@ def state(
     """What a batch would have loaded, were these all the rows there are."""
     coupons, customers = list(coupons), list(customers)
     return State(
-        **{
-            "now_ms": NOW,
-            "org": org(),
-            "redemption_ids": count(ids.first_id(ids.REDEMPTION, ORG, 1)),
-            "new_coupon_ids": count(coupon_id(1_000_000)),
-            "customers": {identifier: person for person in customers for identifier in identifiers(person)},
-            "coupons": {each.id: each for each in coupons},
-            "coupon_ids": {(code_key(each.code), each.holder_id): each.id for each in coupons},
-            "series": {each.id: each for each in all_series},
-        }
-        | fields
+        **_but(
+            fields,
+            now_ms=NOW,
+            org=org(),
+            redemption_ids=count(ids.first_id(ids.REDEMPTION, ORG, 1)),
+            new_coupon_ids=count(coupon_id(1_000_000)),
+            customers={identifier: person for person in customers for identifier in identifiers(person)},
+            coupons={each.id: each for each in coupons},
+            coupon_ids={(code_key(each.code), each.holder_id): each.id for each in coupons},
+            series={each.id: each for each in all_series},
+        )
     )
 
 
@@ -124,14 +131,15 @@ def items(*shown: str | int) -> tuple[Item, ...]:
 
 def claim(*shown: str | int, **fields: Any) -> dict[str, Any]:
     """The fields of a request by Mira, at the till, for a bill of 1800."""
-    return {
-        "org_id": ORG,
-        "place": place(),
-        "customer": (MIRA,),
-        "items": items(*shown or (CODE,)),
-        "amount": Decimal(1800),
-        "transaction_number": "INV-5510",
-    } | fields
+    return _but(
+        fields,
+        org_id=ORG,
+        place=place(),
+        customer=(MIRA,),
+        items=items(*shown or (CODE,)),
+        amount=Decimal(1800),
+        transaction_number="INV-5510",
+    )
 
 
 def redeem(*shown: str | int, **fields: Any) -> Redeem:

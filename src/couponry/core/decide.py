@@ -71,9 +71,9 @@ class _Fold:
     def check(self, org: Org, command: Check) -> Outcome:
         """Judge as a redeem would, then undo."""
         customer, refused = self._customer(org, command)
-        if customer is None or refused:
-            return _refused_whole(command, refused or Code.INVALID_CUSTOMER, customer)
-        judged = self._judge_items(org, command, customer)
+        judged = self._judge_items(org, command, customer, refused)
+        if refused and not judged:
+            return _refused_whole(command, refused, customer)
         self._take_back()
         status, outcomes = _verdict(judged, passed=Code.REDEEMABLE, mixed=Code.OTHER_COUPON_FAILED)
         if status.is_service_failure:
@@ -83,11 +83,10 @@ class _Fold:
 
     def _judge_redeem(self, org: Org, command: Redeem) -> Answer:
         customer, refused = self._customer(org, command)
-        if customer is None or refused:
-            status = refused or Code.INVALID_CUSTOMER
-            self.plan.refusals.append(_trace(command, status, customer))
-            return Answer(status, (), customer)
-        judged = self._judge_items(org, command, customer)
+        judged = self._judge_items(org, command, customer, refused)
+        if refused and not judged:
+            self.plan.refusals.append(_trace(command, refused, customer))
+            return Answer(refused, (), customer)
         status, outcomes = _verdict(judged, passed=Code.PROCESSED, mixed=Code.BATCH_REFUSED)
         if status is Code.PROCESSED:
             self._keep()
@@ -106,15 +105,18 @@ class _Fold:
         is_one = refused not in (Code.INVALID_CUSTOMER, Code.CUSTOMER_NOT_FOUND)
         return (matched[0] if is_one else None), refused
 
-    def _judge_items(self, org: Org, claim: Claim, customer: Customer) -> list[_Judged]:
+    def _judge_items(self, org: Org, claim: Claim, customer: Customer | None, refused: Code | None) -> list[_Judged]:
+        """Each item's shape before the customer, the customer before each coupon; nothing if the customer alone is at fault."""
         coupons = [self._find(item, customer) for item in claim.items]
-        times_named = Counter(_named(item, coupon) for item, coupon in zip(claim.items, coupons, strict=True))
+        misshapen = _misshapen(claim.items, coupons)
+        is_refused = customer is None or refused is not None
+        if is_refused and not any(misshapen):
+            return []
         judged = []
-        for item, coupon in zip(claim.items, coupons, strict=True):
-            if item.code is None and item.coupon_id is None:
-                judged.append(_Judged(ItemOutcome(Code.IDENTIFIER_MISSING, ""), None))
-            elif times_named[_named(item, coupon)] > 1:
-                judged.append(_Judged(_outcome(Code.REPEATED_IN_REQUEST, item, coupon), None))
+        for item, coupon, fault in zip(claim.items, coupons, misshapen, strict=True):
+            if customer is None or is_refused or fault:
+                series = self.state.series[coupon.series_id] if coupon else None
+                judged.append(_Judged(_outcome(fault or Code.OTHER_COUPON_FAILED, item, coupon, series), None))
             else:
                 judged.append(self._judge_item(org, claim, item, customer, coupon))
         return judged
@@ -139,12 +141,12 @@ class _Fold:
             attempt,
         )
 
-    def _find(self, item: Item, customer: Customer) -> Coupon | None:
+    def _find(self, item: Item, customer: Customer | None) -> Coupon | None:
         """By code or id; a shared code, or its own row's id, means the customer's own record if there is one."""
         state = self.state
         by_id = state.coupons.get(item.coupon_id or 0) if item.code is None else None
         code = item.code if item.code is not None else by_id.code if by_id and not by_id.holder_id else ""
-        own_id = state.coupon_ids.get((code_key(code), customer.id))
+        own_id = state.coupon_ids.get((code_key(code), customer.id)) if customer else None
         if own_id:
             return state.coupons[own_id]
         coupon_id = state.coupon_ids.get((code_key(code), 0)) if item.code is not None else None
@@ -201,7 +203,7 @@ class _Fold:
         return redemption
 
     def _held(self, attempt: rules.Attempt) -> Coupon:
-        """The coupon as the redeemer holds it: a record of their own for a shared code, a binding for an external code (rules 3)."""
+        """The coupon as the redeemer holds it: a record of their own for a shared code, bound for an external one (rules 3)."""
         state, coupon, customer, series = self.state, attempt.coupon, attempt.customer, attempt.series
         if rules.creates_own_record(attempt):
             expires = expiry.coupon_expiry_local(series.terms, attempt.local_date(state.now_ms), series.expires_local)
@@ -254,16 +256,34 @@ def _verdict(judged: list[_Judged], *, passed: Code, mixed: Code) -> tuple[Code,
         return passed, outcomes
     if len(outcomes) == 1:
         return outcomes[0].status, outcomes
-    if all(outcome.status is not passed for outcome in outcomes):
+    if not any(outcome.status in (passed, Code.OTHER_COUPON_FAILED) for outcome in outcomes):
         return Code.ALL_FAILED, outcomes
     return mixed, tuple(
-        replace(outcome, status=Code.OTHER_COUPON_FAILED, redemption_id=-1) if outcome.status is passed else outcome
-        for outcome in outcomes
+        _spoilt(found.outcome, found.attempt.coupon.id) if found.attempt and found.outcome.status is passed else found.outcome
+        for found in judged
     )
+
+
+def _spoilt(outcome: ItemOutcome, coupon_id: int) -> ItemOutcome:
+    """A coupon that passed while another did not: it was neither redeemed, nor did it become a record of its own."""
+    return replace(outcome, status=Code.OTHER_COUPON_FAILED, redemption_id=-1, coupon_id=coupon_id)
 
 
 def _refused_whole(command: Command, status: Code, customer: Customer | None) -> Outcome:
     return Outcome(Answer(status, (), customer) if isinstance(command, Redeem) else CheckAnswer(status, (), customer))
+
+
+def _misshapen(items: Sequence[Item], coupons: list[Coupon | None]) -> list[Code | None]:
+    """What is wrong with the request's own shape, item by item: 781, 747 (status-codes 4)."""
+    times_named = Counter(map(_named, items, coupons))
+    return [
+        Code.IDENTIFIER_MISSING
+        if item.code is None and item.coupon_id is None
+        else Code.REPEATED_IN_REQUEST
+        if times_named[_named(item, coupon)] > 1
+        else None
+        for item, coupon in zip(items, coupons, strict=True)
+    ]
 
 
 def _named(item: Item, coupon: Coupon | None) -> int | str | None:

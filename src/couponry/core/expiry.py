@@ -10,12 +10,15 @@ from couponry.core.model import ExpiryStrategy, Terms
 
 _END_OF_DAY: Final = time(23, 59, 59)
 _FAR: Final = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - a local time by design
+# Two days short of what a datetime can hold, so that every zone can show them.
+_FIRST_S: Final = int(datetime(1, 1, 3, tzinfo=UTC).timestamp())
+_LAST_S: Final = int(datetime(9999, 12, 29, tzinfo=UTC).timestamp())
 
 
 @lru_cache(maxsize=65_536)
 def local_time(at_s: int, zone: ZoneInfo) -> datetime:
-    """The wall clock of `zone` at an instant given in seconds."""
-    return datetime.fromtimestamp(at_s, zone)
+    """The wall clock of `zone` at an instant given in seconds; what no calendar holds is its first or last day."""
+    return datetime.fromtimestamp(min(max(at_s, _FIRST_S), _LAST_S), zone)
 
 
 @lru_cache(maxsize=65_536)
@@ -53,9 +56,11 @@ def coupon_expiry_local(terms: Terms, issued_on: date, series_expiry: datetime) 
         case ExpiryStrategy.SERIES_EXPIRY:
             return None
         case ExpiryStrategy.DAYS:
-            return min(end_of_day(issued_on + timedelta(days=count)), series_expiry)
+            days_left = (series_expiry.date() - issued_on).days
+            return min(end_of_day(issued_on + timedelta(days=min(count, days_left))), series_expiry)
         case ExpiryStrategy.MONTHS_END:
-            return min(end_of_day(_month_end(issued_on, count)), series_expiry)
+            months_left = (series_expiry.year - issued_on.year) * 12 + series_expiry.month - issued_on.month
+            return min(end_of_day(_month_end(issued_on, min(count, months_left))), series_expiry)
 
 
 def _month_end(day: date, months: int) -> date:

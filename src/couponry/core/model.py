@@ -189,8 +189,8 @@ class Terms(Struct, frozen=True, rename="camel", omit_defaults=True):
 class Coupon(Struct, frozen=True, gc=False):
     """A code in a pool or in a customer's hands.
 
-    `holder_id` is the customer whose own record of a shared code this is, else 0. `redeemed` counts active redemptions, `uses` all
-    that were ever made.
+    `holder_id` is the customer whose own record of a shared code this is, else 0. `redeemed` counts active redemptions, `uses`
+    all that were ever made.
     """
 
     id: int

@@ -4,7 +4,7 @@ A guard reads facts and answers one code or None. `CUSTOMER_GUARDS` and `COUPON_
 """
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 
 from msgspec import Struct
 
@@ -78,7 +78,7 @@ def label_allows(org: Org, matched: list[Customer | None]) -> Code | None:
     return None
 
 
-# Finding the coupon: C1-C4, before there is an attempt.
+# Finding the coupon: C1-C3, before there is an attempt. (C4, terms that cannot be read, leaves nothing to read them from.)
 
 
 def well_formed(item: Item) -> Code | None:
@@ -93,11 +93,6 @@ def exists(item: Item, coupon: Coupon | None, org: Org, *, is_check: bool) -> Co
     if item.code is None and item.coupon_id is not None and is_coupon_id(item.coupon_id) and org_of(item.coupon_id) != org.id:
         return Code.INVALID_ORGANIZATION
     return Code.UNKNOWN_COUPON_CHECKED if is_check else Code.UNKNOWN_COUPON
-
-
-def readable(series: Series | None) -> Code | None:
-    """C4: the stored terms can be used; if not, the service fails, the coupon is not refused."""
-    return Code.SERIES_UNREADABLE if series is None else None
 
 
 # The attempt: C5-C21.
@@ -151,7 +146,7 @@ def meant_for_customer(attempt: Attempt) -> Code | None:
     if most_transactions >= 0 and customer.transaction_count > most_transactions:
         return Code.NOT_MEANT_FOR_CUSTOMER
     start_ms, end_ms = target.valid_user_registration_start_time, target.valid_user_registration_end_time
-    if customer.registered_ms < start_ms or 0 < end_ms < customer.registered_ms:
+    if 0 < start_ms > customer.registered_ms or 0 < end_ms < customer.registered_ms:
         return Code.NOT_MEANT_FOR_CUSTOMER
     return None
 
@@ -178,8 +173,8 @@ def started(attempt: Attempt) -> Code | None:
         return Code.NOT_STARTED
     if issued_ms is None or terms.redemption_valid_after_days <= 0:
         return None
-    first_day = attempt.local_date(issued_ms) + timedelta(days=terms.redemption_valid_after_days)
-    return Code.NOT_STARTED if today < first_day else None
+    days_since = (today - attempt.local_date(issued_ms)).days
+    return Code.NOT_STARTED if days_since < terms.redemption_valid_after_days else None
 
 
 def in_window(attempt: Attempt) -> Code | None:
