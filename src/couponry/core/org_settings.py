@@ -6,7 +6,10 @@ from msgspec import Meta, Struct
 
 from couponry.core.limits import DERIVED_IDEMPOTENCY_HOURS_MAX
 
+FRAUD_STATUSES: Final = frozenset({"NONE", "MARKED", "CONFIRMED", "RECONFIRMED", "NOT_FRAUD", "INTERNAL"})
 BLOCKING_FRAUD_STATUSES: Final = frozenset({"CONFIRMED", "RECONFIRMED", "INTERNAL"})
+# Characters that codes are made of (README 7), at most half of a code.
+_AFFIX: Final = "^[A-Za-z0-9_-]{0,20}$"
 
 
 class OrgSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -36,5 +39,14 @@ class OrgSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
     side_effects_hook_url: Annotated[str, Meta(description="URL told after a v1.1 redemption (687)")] = ""
     min_sms_hour: Annotated[int, Meta(description="first hour of the day in which messages are sent", ge=0, le=23)] = 0
     max_sms_hour: Annotated[int, Meta(description="hour of the day from which no message is sent", ge=1, le=24)] = 24
-    code_prefix: Annotated[str, Meta(description="put before generated codes", max_length=20)] = ""
-    code_suffix: Annotated[str, Meta(description="put after generated codes", max_length=20)] = ""
+    code_prefix: Annotated[str, Meta(description="put before generated codes", pattern=_AFFIX)] = ""
+    code_suffix: Annotated[str, Meta(description="put after generated codes", pattern=_AFFIX)] = ""
+
+
+def settings_problem(settings: OrgSettings) -> str | None:
+    """What no single field's bounds can say; None when all is well."""
+    if unknown := settings.blocking_fraud_statuses - FRAUD_STATUSES:
+        return f"unknown fraud status {min(unknown)}"
+    if settings.min_sms_hour >= settings.max_sms_hour:
+        return "minSmsHour must be before maxSmsHour"
+    return None

@@ -1,0 +1,36 @@
+"""Numbers handed out once: per org and kind, in blocks, each block committed with what uses it or lost."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import text
+
+from couponry.core.limits import ORG_BITS, SERIAL_BITS
+from couponry.store.engine import WriteTransaction
+
+# Zones, concepts, stores, tills, clients and users share one kind: a list of store ids may name tills too (rules 8), so that
+# two of them with one id would open a series at a till that nobody listed.
+ENTITY: Final = "entity"
+ORG: Final = "org"
+SERIES: Final = "series"
+CUSTOMER: Final = "customer"
+COUPON: Final = "coupon"
+REDEMPTION: Final = "redemption"
+REFUSAL: Final = "refusal"
+FIRST: Final[Mapping[str, int]] = {ORG: 1001, ENTITY: 301, SERIES: 5001, CUSTOMER: 90001}
+# The owner of the numbers that belong to no org: the orgs' own.
+NO_ORG: Final = 0
+
+_RESERVE: Final = text(
+    "INSERT INTO serial (org_id, kind, next) VALUES (:org, :kind, :after) "
+    "ON CONFLICT (org_id, kind) DO UPDATE SET next = serial.next + :count RETURNING next"
+)
+
+
+def reserve(tx: WriteTransaction, org_id: int, kind: str, count: int = 1) -> int:
+    """The first of `count` serials in a row that nobody else will get. Kinds without an entry in `FIRST` start at 1."""
+    assert 0 < count < 1 << SERIAL_BITS
+    first = FIRST.get(kind, 1)
+    after = tx.connection.execute(_RESERVE, {"org": org_id, "kind": kind, "after": first + count, "count": count}).scalar_one()
+    assert kind != ORG or after <= 1 << ORG_BITS, "the installation has used up its org ids"
+    return int(after) - count
