@@ -23,10 +23,13 @@ def local_time(at_s: int, zone: ZoneInfo) -> datetime:
 
 @lru_cache(maxsize=65_536)
 def last_ms(local: datetime, zone: ZoneInfo) -> int:
-    """The last millisecond of the second that a local date-time names: alive while `now <= last_ms`."""
+    """The last millisecond of the second that a local date-time names: alive while `now <= last_ms`.
+
+    Where clocks go back that second comes twice, and the later one counts: in Cairo a day's end can come twice.
+    """
     if local.year >= _FAR.year:
         return int(local.replace(tzinfo=UTC).timestamp()) * 1000 + 999
-    return int(local.replace(tzinfo=zone).timestamp()) * 1000 + 999
+    return max(int(local.replace(tzinfo=zone, fold=fold).timestamp()) for fold in (0, 1)) * 1000 + 999
 
 
 @lru_cache(maxsize=65_536)
