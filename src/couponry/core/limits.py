@@ -11,11 +11,17 @@ REQUEST_BODY_BYTES_MAX: Final = 1024 * 1024
 CODE_CHARS_MAX: Final = 40
 REDEEM_ITEMS_MAX: Final = 100
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 64
+REQUEST_ID_CHARS_MAX: Final = 64
+CREDENTIAL_CHARS_MAX: Final = 4096
 TRANSACTION_NUMBER_CHARS_MAX: Final = 255
 IDENTIFIER_CHARS_MAX: Final = 255
 CUSTOM_FIELDS_MAX: Final = 50
 CUSTOM_FIELD_CHARS_MAX: Final = 1000
 CUSTOM_PROPERTIES_MAX: Final = 20
+STANDARD_TERMS_CHARS_MAX: Final = 500
+COUNT_MAX: Final = 2**31 - 1
+EXPIRY_DAYS_MAX: Final = 36_500
+EXPIRY_MONTHS_MAX: Final = 1_200
 
 # Money: three decimals hold every currency; the scaled integer fits 64 bits.
 MONEY_SCALE: Final = 1000
@@ -50,10 +56,23 @@ SERIAL_BLOCK: Final = 4096
 # Caches, in entries.
 SERIES_CACHE_MAX: Final = 100_000
 PRINCIPAL_CACHE_MAX: Final = 10_000
+THROTTLE_CACHE_MAX: Final = 10_000
+
+# Who is asking. A change of a credential is noticed within the fresh time; the stale time bridges a database that is down.
+PRINCIPAL_FRESH_MS: Final = 30_000
+PRINCIPAL_STALE_MS: Final = 15 * 60_000
+REFUSAL_FRESH_MS: Final = 5_000
+PASSWORD_THREADS: Final = 2
+PASSWORD_CHECKS_MAX: Final = 64
+FAILURES_FREE_MAX: Final = 3
+FAILURE_WAIT_MS_MAX: Final = 5_000
+FAILURE_FORGOTTEN_MS: Final = 15 * 60_000
+TOKEN_S_MAX: Final = 30 * 24 * 3600
 
 assert REDEEM_ITEMS_MAX <= BATCH_ITEMS_MAX, "one request must fit one batch"
 assert BATCH_ITEMS_MAX <= SERIAL_BLOCK, "one block of ids must serve a whole batch"
 assert BATCH_COMMANDS_MAX <= QUEUE_COMMANDS_MAX, "a full batch must fit the queue"
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
+assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
 assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"
 assert int(MONEY_MAX) * MONEY_SCALE < 2**63, "money must fit a 64-bit column"

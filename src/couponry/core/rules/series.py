@@ -1,0 +1,224 @@
+"""Series terms from the wire's fields: every rule of rules.md section 2, for the API, the import and the demo alike.
+
+Unknown and read-only fields are ignored. Values may be typed, as from JSON, or text, as from a CSV cell.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from couponry.core import limits
+from couponry.core.codes import is_well_formed
+from couponry.core.dates import local_from_wire
+from couponry.core.expiry import local_time
+from couponry.core.model import ExpiryStrategy, Handling, Terms
+from couponry.core.problem import Problem
+from couponry.core.series import ids_from_text, series_from_terms
+
+MANDATORY: Final = ("description", "discountType", "discountValue", "clientHandlingType")
+OWNER_FIELDS: Final = frozenset({"ownedBy", "ownerId", "ownerValidity"})
+YEARS_WITHOUT_EXPIRY: Final = 100
+
+_FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(Terms)}
+_WIRE_NAMES: Final = _FIELDS.keys() - {"zone", "hasAudience"}
+_DATES: Final = ("validTillDate", "redemptionValidFrom", "dvsExpiryDate")
+_NESTED: Final = ("redemptionOrgEntityDetails", "targetUserDetails", "customPropertyMap", "productInfo")
+_JSON_TEXTS: Final = ("mutualExclusiveSeriesIds", "redemptionRange", "redeemAtStore", "storeIdsJson")
+_GENERIC_CODE: Final = re.compile(rf"[A-Za-z0-9]{{1,{limits.CODE_CHARS_MAX}}}")
+# Fields in which an empty text is a value; elsewhere it means that the field was not sent.
+_TEXTS: Final = frozenset(name for name, field in _FIELDS.items() if field.type in {str, str | None}) - set(_JSON_TEXTS)
+_STANDARD_TERMS: Final = "standard_terms_and_conditions"
+_EPOCH_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
+_ID_MAX: Final = 2**53
+
+# Least and most of each whole number; the wire's own names.
+_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "maxCreate": (-1, limits.COUNT_MAX),
+    "maxRedeem": (-1, limits.COUNT_MAX),
+    "maxVouchersPerUser": (-1, limits.COUNT_MAX),
+    "minDaysBetweenVouchers": (-1, limits.COUNT_MAX),
+    "maxRedemptionsInSeriesPerUser": (-1, limits.COUNT_MAX),
+    "minDaysBetweenRedemption": (-1, limits.COUNT_MAX),
+    "redemptionValidAfterDays": (0, limits.EXPIRY_DAYS_MAX),
+    "maxReferralsPerReferee": (-1, limits.COUNT_MAX),
+    "randomCodeLength": (4, limits.CODE_CHARS_MAX),
+    "shortCodeLength": (0, limits.CODE_CHARS_MAX),
+    "validDaysFromCreation": (-1, limits.COUNT_MAX),
+    "priority": (-limits.COUNT_MAX, limits.COUNT_MAX),
+    "campaignId": (-1, _ID_MAX),
+    "sourceOrgId": (-1, _ID_MAX),
+    "ownerId": (-1, _ID_MAX),
+    "ownerValidity": (0, _EPOCH_MS_MAX),
+}
+_STRATEGY_VALUE_MAX: Final[Mapping[ExpiryStrategy, int]] = {
+    ExpiryStrategy.SERIES_EXPIRY: limits.COUNT_MAX,
+    ExpiryStrategy.DAYS: limits.EXPIRY_DAYS_MAX,
+    ExpiryStrategy.MONTHS_END: limits.EXPIRY_MONTHS_MAX,
+}
+
+
+class _Unusable(Exception):
+    """A field that cannot be saved (744); the message says which and why."""
+
+
+def terms_from_wire(
+    fields: Mapping[str, Any],
+    zone: ZoneInfo,
+    now_ms: int,
+    *,
+    new_code: str,
+    series_id: int = 0,
+    keeps_owner: bool = False,
+) -> Terms | Problem:
+    """The terms that these fields ask for, in the org's zone. `new_code` is the series code for those that name none.
+
+    `series_id` is the series' own id, once it has one. `keeps_owner` takes the owner's fields, which clients cannot write.
+    """
+    taken = _WIRE_NAMES if keeps_owner else _WIRE_NAMES - OWNER_FIELDS
+    given = {
+        name: value for name, value in fields.items() if name in taken and value is not None and (name in _TEXTS or value != "")
+    }
+    if refused := _texts_problem(given):
+        return refused
+    try:
+        ours = {"zone": zone.key, "hasAudience": bool(fields.get("couponSeriesAudience"))}
+        terms = msgspec.convert({"seriesCode": new_code, **_decoded(given, zone), **ours}, Terms, strict=False)
+        terms = _with_defaults(terms, local_time(now_ms // 1000, zone).date())
+        _check_numbers(terms)
+        _check_codes(terms)
+        _check_texts(terms)
+        series_from_terms(series_id, 1, terms)
+    except (_Unusable, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        return Problem(744, "Couldn't save coupon series fields", str(error))
+    return _exclusion_problem(terms, series_id) or terms
+
+
+def _texts_problem(given: Mapping[str, Any]) -> Problem | None:
+    """What must be there (403, 753, 754), before anything is read."""
+    for name in MANDATORY:
+        if not str(given.get(name, "")).strip():
+            return Problem(403, f"Field {name} is mandatory.")
+    if "seriesCode" in given and not str(given["seriesCode"]).strip():
+        return Problem(753, "series code cannot be empty")
+    if given["clientHandlingType"] == Handling.SHARED and not str(given.get("genericCode", "")).strip():
+        return Problem(754, "generic cannot be empty for series type GENERIC")
+    return None
+
+
+def _exclusion_problem(terms: Terms, series_id: int) -> Problem | None:
+    """756: `mutualExclusiveSeriesIds` is a JSON list of whole numbers, the series' own id not among them."""
+    try:
+        is_wrong = series_id in ids_from_text(terms.mutual_exclusive_series_ids)
+    except (ValueError, msgspec.MsgspecError):
+        is_wrong = True
+    return Problem(756, "invalid value for mutually exclusive config series") if is_wrong else None
+
+
+def _decoded(given: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """The same with dates read, nested values parsed, and JSON texts as text."""
+    values = dict(given)
+    for name in _DATES:
+        if name in values:
+            values[name] = _date(name, values[name], zone).date()
+    if "validTillDateTime" in values:
+        values["validTillDateTime"] = _date("validTillDateTime", values["validTillDateTime"], zone)
+    for name in _NESTED:
+        if isinstance(values.get(name), str):
+            values[name] = _json(name, values[name])
+        if isinstance(values.get(name), dict):
+            values[name] = {key: value for key, value in values[name].items() if value is not None}
+    for name in _JSON_TEXTS:
+        if name in values and not isinstance(values[name], str):
+            values[name] = msgspec.json.encode(values[name]).decode()
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _date(name: str, value: object, zone: ZoneInfo) -> datetime:
+    try:
+        return local_from_wire(value, zone)
+    except ValueError as error:
+        raise _Unusable(f"{name} is {error}") from error
+
+
+def _json(name: str, text: str) -> object:
+    try:
+        return cast("object", msgspec.json.decode(text))
+    except msgspec.DecodeError as error:
+        raise _Unusable(f"{name} is no JSON") from error
+
+
+def _with_defaults(terms: Terms, today: date) -> Terms:
+    """Fill what follows from other fields: expiry, names, and the strategy's own value (rules 2)."""
+    expires = terms.valid_till_date_time
+    is_series_expiry = terms.expiry_strategy_type is ExpiryStrategy.SERIES_EXPIRY
+    return msgspec.structs.replace(
+        terms,
+        series_code=terms.series_code.strip(),
+        info=terms.info or terms.description,
+        tag=terms.tag or terms.description,
+        discount_code=terms.discount_code.strip() or "NO_VALUE",
+        valid_till_date=expires.date() if expires else terms.valid_till_date or _years_after(today, YEARS_WITHOUT_EXPIRY),
+        expiry_strategy_value=1 if is_series_expiry else terms.expiry_strategy_value,
+        generic_code=terms.generic_code.strip() if terms.generic_code and terms.client_handling_type is Handling.SHARED else None,
+    )
+
+
+def _years_after(day: date, years: int) -> date:
+    """The same date years later; 28 February for a leap day that is not there."""
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return day.replace(year=day.year + years, day=28)
+
+
+def _check_numbers(terms: Terms) -> None:
+    for name, (least, most) in _RANGES.items():
+        _within(name, getattr(terms, _FIELDS[name].name), least, most)
+    _within("expiryStrategyValue", terms.expiry_strategy_value, 0, _STRATEGY_VALUE_MAX[terms.expiry_strategy_type])
+    most_off = Decimal(100) if terms.discount_type == "PERC" else limits.MONEY_MAX
+    _within("discountValue", terms.discount_value, Decimal(0), most_off)
+    _within("discountUpto", terms.discount_upto, Decimal(0), limits.MONEY_MAX)
+    _within("minBillAmount", terms.min_bill_amount, Decimal(0), limits.MONEY_MAX)
+    if terms.max_bill_amount != -1:
+        _within("maxBillAmount", terms.max_bill_amount, Decimal(0), limits.MONEY_MAX)
+    per_code = terms.redemption_per_coupon_max_limit
+    if per_code != -1:
+        _within("redemptionPerCouponMaxLimit", per_code, 1, limits.COUNT_MAX)
+        if not terms.any_user or terms.client_handling_type is Handling.SHARED or terms.external_issual:
+            raise _Unusable(
+                "redemptionPerCouponMaxLimit needs anyUser and a DISC_CODE or DISC_CODE_PIN series that is not external"
+            )
+    if terms.external_issual and terms.any_user:
+        raise _Unusable("an external series is not open to any user")
+
+
+def _within(name: str, value: Decimal | int, least: Decimal | int, most: Decimal | int) -> None:
+    is_number = not isinstance(value, Decimal) or value.is_finite()
+    if not is_number or not least <= value <= most:
+        raise _Unusable(f"{name} must be from {least} to {most}")
+
+
+def _check_codes(terms: Terms) -> None:
+    """The series code has a sane length; generated codes fit; a shared code is made of letters and digits (rules 3)."""
+    if len(terms.series_code) > limits.IDENTIFIER_CHARS_MAX or not terms.series_code.isprintable():
+        raise _Unusable("seriesCode is too long or holds control characters")
+    if terms.generic_code and not _GENERIC_CODE.fullmatch(terms.generic_code):
+        raise _Unusable(f"genericCode must be 1-{limits.CODE_CHARS_MAX} letters and digits")
+    prefix = (terms.coupon_prefix or "") if terms.is_prefix_enabled else ""
+    suffix = (terms.coupon_suffix or "") if terms.is_suffix_enabled else ""
+    if not is_well_formed(prefix + "0" * terms.random_code_length + suffix):
+        raise _Unusable(f"couponPrefix, randomCodeLength and couponSuffix must make codes of at most {limits.CODE_CHARS_MAX}")
+
+
+def _check_texts(terms: Terms) -> None:
+    if len(terms.custom_property_map) > limits.CUSTOM_PROPERTIES_MAX:
+        raise _Unusable(f"customPropertyMap holds over {limits.CUSTOM_PROPERTIES_MAX} properties")
+    for name, text in terms.custom_property_map.items():
+        most = limits.STANDARD_TERMS_CHARS_MAX if name == _STANDARD_TERMS else limits.CUSTOM_FIELD_CHARS_MAX
+        if len(text) > most:
+            raise _Unusable(f"customPropertyMap holds a text over {most} characters")

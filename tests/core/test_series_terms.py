@@ -1,0 +1,226 @@
+"""Terms from wire fields: defaults, every form of a value, and every refusal of rules.md section 2."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from couponry.core.dates import local_from_wire, ms_from_local
+from couponry.core.model import ExpiryStrategy, Handling, Terms
+from couponry.core.problem import Problem
+from couponry.core.rules.series import terms_from_wire
+from couponry.core.series import series_from_terms
+
+INDIA = ZoneInfo("Asia/Kolkata")
+NOW_MS = int(datetime(2028, 2, 29, 20, tzinfo=UTC).timestamp() * 1000)  # already 1 March in India
+LEAST: dict[str, Any] = {"description": "Ten off", "discountType": "ABS", "discountValue": 10, "clientHandlingType": "DISC_CODE"}
+
+
+def read(zone: ZoneInfo = INDIA, /, **fields: Any) -> Terms | Problem:
+    return terms_from_wire({**LEAST, **fields}, zone, NOW_MS, new_code="6LQG2MOU91")
+
+
+def terms(zone: ZoneInfo = INDIA, /, **fields: Any) -> Terms:
+    made = read(zone, **fields)
+    assert isinstance(made, Terms), made
+    return made
+
+
+def test_defaults() -> None:
+    made = terms()
+    assert (made.series_code, made.info, made.tag, made.discount_code) == ("6LQG2MOU91", "Ten off", "Ten off", "NO_VALUE")
+    assert (made.valid_till_date, made.valid_till_date_time) == (date(2128, 3, 1), None)
+    assert terms(ZoneInfo("UTC")).valid_till_date == date(2128, 2, 29)
+    assert made.expiry_strategy_value == 1
+    assert made.redemption_per_coupon_max_limit == -1
+    assert made.max_bill_amount == Decimal(9007199254740991)
+
+
+def test_terms_survive_the_database() -> None:
+    made = terms(
+        validTillDateTime="2031-04-30T12:00:00Z", discountValue="7.5", targetUserDetails={"validMaxUserTransactionLimit": 0}
+    )
+    assert msgspec.json.decode(msgspec.json.encode(made), type=Terms) == made
+    assert series_from_terms(5001, 1, made).expires_local == datetime(2031, 4, 30, 17, 30)  # noqa: DTZ001 - local by design
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2031-05-01T00:00:00+05:30", "2031-04-30T18:30:00Z", "2031-05-01", "2031-05-01 00:00:00", 1935340200000, "1935340200000"],
+)
+def test_every_form_of_a_date(value: object) -> None:
+    assert terms(validTillDate=value).valid_till_date == date(2031, 5, 1)
+    assert terms(redemptionValidFrom=value).redemption_valid_from == date(2031, 5, 1)
+    exact = terms(validTillDateTime=value, validTillDate="2040-01-01")
+    assert exact.valid_till_date_time == datetime(2031, 5, 1)  # noqa: DTZ001 - local by design
+    assert exact.valid_till_date == date(2031, 5, 1)
+
+
+def test_date_moves_into_the_zone_of_the_org() -> None:
+    """v2-coupon 11.1: a +05:30 midnight is the day before in UTC."""
+    assert terms(ZoneInfo("UTC"), validTillDate="2031-05-01T00:00:00+05:30").valid_till_date == date(2031, 4, 30)
+
+
+def test_text_of_a_csv_cell_reads_as_the_value_in_json() -> None:
+    typed: dict[str, Any] = {
+        "discountValue": 15.5,
+        "maxRedeem": 100,
+        "anyUser": True,
+        "isMultipleUseAllowed": False,
+        "redemptionRange": {"dom": [-1], "dow": [1, 2], "hours": [-1]},
+        "mutualExclusiveSeriesIds": [5002],
+        "redemptionOrgEntityDetails": [{"redemptionOrgEntityType": "STORE", "orgEntityId": 310}],
+        "targetUserDetails": {"validMaxUserTransactionLimit": 0, "validUserRegistrationStartTime": None},
+        "productInfo": [{"productType": "BRAND", "productIds": [10]}],
+        "customPropertyMap": {"standard_terms_and_conditions": "Dine-in only"},
+    }
+    texts: dict[str, Any] = {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in typed.items()
+    }
+    assert (
+        terms(**typed)
+        == terms(**texts)
+        == terms(**{**texts, "anyUser": "1", "isMultipleUseAllowed": "0", "priority": "", "id": "x"})
+    )
+
+
+def test_read_only_fields_are_ignored() -> None:
+    assert terms(id="x", orgId=[], numIssued=7, ownerValidity=5, zone="Mars", hasAudience=True, unknown={}) == terms()
+    kept = terms_from_wire({**LEAST, "ownerValidity": "1935273600000"}, INDIA, NOW_MS, new_code="X", keeps_owner=True)
+    assert isinstance(kept, Terms)
+    assert kept.owner_validity == 1935273600000
+
+
+def test_kinds_of_series() -> None:
+    assert terms(clientHandlingType="GENERIC", genericCode=" BIG10 ").generic_code == "BIG10"
+    assert terms(clientHandlingType="DISC_CODE_PIN", genericCode="BIG10").generic_code is None
+    assert terms(clientHandlingType="DISC_CODE_PIN").client_handling_type is Handling.UPLOADED
+    assert terms(couponSeriesAudience=[90001]).has_audience
+    assert not terms(couponSeriesAudience=[]).has_audience
+    days = terms(expiryStrategyType="DAYS", expiryStrategyValue=0)
+    assert (days.expiry_strategy_type, days.expiry_strategy_value) == (ExpiryStrategy.DAYS, 0)
+    assert terms(expiryStrategyType="SERIES_EXPIRY", expiryStrategyValue=9).expiry_strategy_value == 1
+    assert terms(anyUser=True, redemptionPerCouponMaxLimit=5).redemption_per_coupon_max_limit == 5
+    assert terms(redemptionPerCouponMaxLimit=None, maxBillAmount=-1, minBillAmount="99.5").min_bill_amount == Decimal("99.5")
+
+
+@pytest.mark.parametrize("name", ["description", "discountType", "discountValue", "clientHandlingType"])
+@pytest.mark.parametrize("blank", [None, "", "  "])
+def test_mandatory(name: str, blank: str | None) -> None:
+    fields: dict[str, Any] = {name: blank}
+    assert read(**fields) == Problem(403, f"Field {name} is mandatory.")
+
+
+@pytest.mark.parametrize(
+    ("code", "fields"),
+    [
+        (753, {"seriesCode": " "}),
+        (754, {"clientHandlingType": "GENERIC"}),
+        (754, {"clientHandlingType": "GENERIC", "genericCode": " "}),
+        (756, {"mutualExclusiveSeriesIds": "5002"}),
+        (756, {"mutualExclusiveSeriesIds": '["a"]'}),
+        (756, {"mutualExclusiveSeriesIds": "no json"}),
+        (744, {"clientHandlingType": "GENERIC", "genericCode": "BIG-10"}),
+        (744, {"clientHandlingType": "GENERIC", "genericCode": "B" * 41}),
+        (744, {"clientHandlingType": "OTHER"}),
+        (744, {"seriesCode": "x" * 256}),
+        (744, {"seriesCode": "a\0b"}),
+        (744, {"discountType": "HALF"}),
+        (744, {"discountOn": "SHIPPING"}),
+        (744, {"discountValue": -1}),
+        (744, {"discountValue": "NaN"}),
+        (744, {"discountValue": "Infinity"}),
+        (744, {"discountValue": "1e400"}),
+        (744, {"discountValue": True}),
+        (744, {"discountType": "PERC", "discountValue": 100.01}),
+        (744, {"discountUpto": -1}),
+        (744, {"minBillAmount": "cheap"}),
+        (744, {"maxBillAmount": -2}),
+        (744, {"maxRedeem": 2**31}),
+        (744, {"maxRedeem": -2}),
+        (744, {"maxCreate": "many"}),
+        (744, {"maxCreate": 1.5}),
+        (744, {"maxVouchersPerUser": True}),
+        (744, {"randomCodeLength": 3}),
+        (744, {"randomCodeLength": 41}),
+        (744, {"randomCodeLength": 36, "couponPrefix": "ABCDE", "isPrefixEnabled": True}),
+        (744, {"couponSuffix": "a b", "isSuffixEnabled": True}),
+        (744, {"redemptionValidAfterDays": -1}),
+        (744, {"expiryStrategyType": "WEEKS"}),
+        (744, {"expiryStrategyType": "DAYS", "expiryStrategyValue": -1}),
+        (744, {"expiryStrategyType": "DAYS", "expiryStrategyValue": 36_501}),
+        (744, {"expiryStrategyType": "MONTHS_END", "expiryStrategyValue": 1_201}),
+        (744, {"validTillDate": "31-04-2031"}),
+        (744, {"validTillDate": "2031-02-30"}),
+        (744, {"validTillDate": 10**15}),
+        (744, {"validTillDateTime": "soon"}),
+        (744, {"redemptionValidFrom": True}),
+        (744, {"redemptionRange": '{"dow": [9]}'}),
+        (744, {"redemptionRange": '{"hours": "noon"}'}),
+        (744, {"redemptionRange": "[1]"}),
+        (744, {"redeemAtStore": "310"}),
+        (744, {"storeIdsJson": '{"a": 1}'}),
+        (744, {"redemptionOrgEntityDetails": [{"redemptionOrgEntityType": "PLANET", "orgEntityId": 3}]}),
+        (744, {"redemptionOrgEntityDetails": "STORE"}),
+        (744, {"targetUserDetails": {"validMaxUserTransactionLimit": "few"}}),
+        (744, {"customPropertyMap": {str(n): "x" for n in range(21)}}),
+        (744, {"customPropertyMap": {"standard_terms_and_conditions": "x" * 501}}),
+        (744, {"customPropertyMap": {"other": "x" * 1001}}),
+        (744, {"anyUser": "perhaps"}),
+        (744, {"externalIssual": True, "anyUser": True}),
+        (744, {"redemptionPerCouponMaxLimit": 0, "anyUser": True}),
+        (744, {"redemptionPerCouponMaxLimit": 5}),
+        (744, {"redemptionPerCouponMaxLimit": 5, "anyUser": True, "clientHandlingType": "GENERIC", "genericCode": "G"}),
+        (744, {"seriesType": "SECRET"}),
+    ],
+)
+def test_refusals(code: int, fields: dict[str, Any]) -> None:
+    refused = read(**fields)
+    assert isinstance(refused, Problem), refused
+    assert refused.code == code
+    assert code != 744 or (refused.message == "Couldn't save coupon series fields" and refused.detail)
+
+
+def test_series_may_not_exclude_itself() -> None:
+    fields = {**LEAST, "mutualExclusiveSeriesIds": "[5002]"}
+    assert isinstance(terms_from_wire(fields, INDIA, NOW_MS, new_code="X", series_id=5001), Terms)
+    refused = terms_from_wire(fields, INDIA, NOW_MS, new_code="X", series_id=5002)
+    assert refused == Problem(756, "invalid value for mutually exclusive config series")
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["1e999", "[-1]", "{}", "2031-01-01"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=4,
+)
+NAMES = [field.encode_name for field in msgspec.structs.fields(Terms)]
+
+
+@given(st.dictionaries(st.sampled_from([*NAMES, "couponSeriesAudience"]), ANYTHING, max_size=4))
+def test_anything_is_terms_or_a_refusal(fields: dict[str, Any]) -> None:
+    """Prevents a 500 from a body, and terms that are saved and then cannot be read (788)."""
+    made = read(**fields)
+    if isinstance(made, Terms):
+        series_from_terms(5001, 1, msgspec.json.decode(msgspec.json.encode(made), type=Terms))
+
+
+@pytest.mark.parametrize(
+    "text", ["2031-W01-1", "20310501T00", "2031-05-01T25:00", "", "0000-01-01", "2031-05-01T00:00:00+99:00", "１２"]
+)
+def test_no_date(text: str) -> None:
+    with pytest.raises(ValueError):
+        local_from_wire(text, INDIA)
+
+
+def test_instant_of_a_wall_clock() -> None:
+    assert ms_from_local(local_from_wire(1935340200123, INDIA), INDIA) == 1935340200000
