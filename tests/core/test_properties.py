@@ -1,0 +1,245 @@
+"""What holds in every world and for every batch, whatever the terms: tried on random ones, against a naive auditor."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from couponry.core.commands import Check, Command, Item, Redeem
+from couponry.core.decide import decide
+from couponry.core.model import Coupon, ExpiryStrategy, Handling
+from couponry.core.plan import Answer, CheckAnswer, Outcome
+from couponry.core.series import Series
+from couponry.core.status import Code
+from tests.core.books import Books
+from tests.core.test_several_coupons import rows
+from tests.core.world import (
+    DAY_MS,
+    MIRA,
+    NOBODY,
+    NOOR,
+    NOW,
+    check,
+    coupon,
+    coupon_id,
+    customer,
+    key,
+    place,
+    pool_coupon,
+    redeem,
+    series,
+)
+
+pick = st.sampled_from
+CODES: Final = ("A", "B", "C", "D", "E")
+LIMIT: Final = pick([-1, -1, 1, 2, 3])
+NEVER: Final = pick([False] * 7 + [True])
+
+TERMS: Final = st.fixed_dictionaries(
+    {
+        "client_handling_type": pick(list(Handling)),
+        "any_user": st.booleans(),
+        "external_issual": NEVER,
+        "is_multiple_use_allowed": pick([True, True, False]),
+        "same_user_multiple_redeem": pick([True, True, False]),
+        "redemption_per_coupon_max_limit": LIMIT,
+        "max_redemptions_in_series_per_user": LIMIT,
+        "max_redeem": LIMIT,
+        "is_validation_required": NEVER,
+        "is_pre_redeem_event_required": NEVER,
+    },
+    optional={
+        "min_days_between_redemption": pick([0, 1, 2]),
+        "min_bill_amount": pick([Decimal(0), Decimal(100)]),
+        "redemption_valid_after_days": pick([1, 10, 11]),
+        "redemption_range": pick(['{"hours":[12,13]}', '{"dow":[1,3]}']),
+        "store_ids_json": pick(["[21]", "[-1]", "[99]"]),
+        "expiry_strategy_type": pick(list(ExpiryStrategy)),
+        "series_type": pick(["UNDEFINED", "CAMPAIGN", "TEST"]),
+    },
+)
+HELD: Final = st.fixed_dictionaries(
+    {"series_id": pick([1, 1, 2]), "customer_id": pick([None, 1, 1, 2])},
+    optional={"is_revoked": NEVER, "expires_local": pick(["2031-03-09T23:59:59", "2031-03-10T23:59:59"])},
+)
+ITEM: Final = st.builds(
+    Item,
+    code=pick([*CODES, *CODES, "a", " b ", "UNKNOWN", "no code", None, None]),
+    coupon_id=pick([coupon_id(1), coupon_id(2), coupon_id(9), coupon_id(1_000_000), None]),
+    validation_code=pick(["", "", "", "123456"]),
+)
+REQUEST: Final = st.fixed_dictionaries(
+    {
+        "customer": pick([(MIRA,), (MIRA,), (NOOR,), (NOOR,), (MIRA, ("id", "1")), (MIRA, NOOR), (NOBODY,), ()]),
+        "items": (st.lists(ITEM, min_size=1, max_size=1) | st.lists(ITEM, min_size=1, max_size=4)).map(tuple),
+        "amount": pick([Decimal(1800), Decimal(1800), Decimal(50)]),
+        "transaction_number": pick(["", "", "", "INV-1", "INV-2"]),
+        "at_ms": pick([None, None, None, NOW + DAY_MS, NOW - DAY_MS, NOW + 3 * DAY_MS]),
+        "place": pick([place(), place(), place(12, 22)]),
+    }
+)
+KEY: Final = pick([None, None, None, key("k1"), key("k2"), key("k1", "another body")])
+REDEEM: Final = st.builds(lambda request, **more: redeem(**request, **more), REQUEST, key=KEY, hook_accepted=pick([True, False]))
+COMMAND: Final[st.SearchStrategy[Command]] = REDEEM | REDEEM | REQUEST.map(lambda request: check(**request))
+BATCH: Final = st.lists(COMMAND, min_size=1, max_size=6)
+# Between two batches time passes, and some redemption may be reversed.
+STEPS: Final = st.lists(st.tuples(BATCH, pick([0, 0, DAY_MS // 2, DAY_MS]), st.none() | st.integers(0, 9)), max_size=4)
+
+
+@st.composite
+def all_books(draw: st.DrawFn) -> Books:
+    """Two series with any terms, up to five codes, two customers, and a little history."""
+    all_series = [drawn_series(serial, draw(TERMS)) for serial in (1, 2)]
+    shared = {each.id for each in all_series if each.terms.client_handling_type is Handling.SHARED}
+    coupons: list[Coupon] = []
+    for serial, code in enumerate(CODES[: draw(st.integers(1, 5))], 1):
+        fields = draw(HELD)
+        series_id, holder = fields["series_id"], fields["customer_id"]
+        if holder is None or series_id in shared:
+            coupons.append(pool_coupon(serial, code, series_id=series_id))
+        if holder is not None:
+            own = 100 + serial if series_id in shared else serial
+            coupons.append(coupon(own, code, holder_id=holder if series_id in shared else 0, **fields))
+    books = Books(all_series, [customer(1), customer(2)], {each.id: each for each in coupons})
+    advance(books, draw(STEPS))
+    return books
+
+
+def drawn_series(serial: int, fields: dict[str, Any]) -> Series:
+    return series(serial, **fields | {"any_user": fields["any_user"] and not fields["external_issual"]})
+
+
+def advance(books: Books, steps: list[tuple[list[Command], int, int | None]], look: Callable[[], None] = lambda: None) -> None:
+    for commands, passes_ms, reversal in steps:
+        books.batch(commands)
+        look()
+        books.now_ms += passes_ms
+        if reversal is not None:
+            books.reverse(reversal)
+
+
+@given(all_books(), STEPS)
+def test_no_cap_is_ever_exceeded(books: Books, steps: list[tuple[list[Command], int, int | None]]) -> None:
+    books.audit()
+    advance(books, steps, books.audit)
+    event(f"{min(len(books.redemptions), 5)} redemptions")
+
+
+AS_CHECKED: Final = {
+    Code.PROCESSED: Code.REDEEMABLE,
+    Code.UNKNOWN_COUPON: Code.UNKNOWN_COUPON_CHECKED,
+    Code.BATCH_REFUSED: Code.OTHER_COUPON_FAILED,
+}
+
+
+@given(all_books(), REQUEST)
+def test_check_agrees_with_redeem(books: Books, request: dict[str, Any]) -> None:
+    """A check says what a redeem would be answered now (the hook apart), and how often is left is true."""
+    request |= {"transaction_number": "never used before"}
+    checked, again = check(**request), check(**request)
+    (asked, redeemed, after) = books.outcomes([checked, redeem(**request, hook_accepted=True), again])
+    assert isinstance(asked.answer, CheckAnswer)
+    assert isinstance(redeemed.answer, Answer)
+    assert isinstance(after.answer, CheckAnswer)
+    told = [redeemed.answer.status, *(each.status for each in redeemed.answer.items)]
+    assert [asked.answer.status, *(each.outcome.status for each in asked.answer.items)] == [
+        AS_CHECKED.get(code, code) for code in told
+    ]
+    for before, each in zip(asked.answer.items, redeemed.answer.items, strict=True):
+        assert (before.outcome.code_shown, before.outcome.offer) == (each.code_shown, each.offer)
+        assert before.outcome.warnings == each.warnings
+    if redeemed.answer.status is Code.PROCESSED:
+        for before, now in zip(asked.answer.items, after.answer.items, strict=True):
+            assert now.redeemed_by_customer == before.redeemed_by_customer + 1
+            if before.redemptions_left < 0:
+                assert now.redemptions_left < 0
+            elif len(asked.answer.items) == 1:
+                assert now.redemptions_left == before.redemptions_left - 1
+    event(redeemed.answer.status.name)
+
+
+@given(all_books(), BATCH)
+def test_batch_is_the_sum_of_its_commands(books: Books, commands: list[Command]) -> None:
+    """Prevents an answer that depends on who else was waiting. The auditor recounts between the single ones."""
+    one_by_one = books.copy()
+    together = books.outcomes(commands)
+    apart = [outcome for command in commands for outcome in one_by_one.outcomes([command])]
+    assert together == apart
+    assert books == one_by_one
+
+
+@given(all_books(), BATCH)
+def test_same_input_same_output(books: Books, commands: list[Command]) -> None:
+    once, again = books.state(commands), books.copy().state(commands)
+    assert decide(once, commands) == decide(again, commands)
+    assert rows(once) == rows(again)
+
+
+@given(all_books(), BATCH, st.booleans())
+def test_state_after_a_batch_is_the_state_of_its_rows(books: Books, commands: list[Command], recount: bool) -> None:
+    """Prevents a fold that drifts from what is written: what `decide` leaves is what would be loaded next."""
+    state = books.state(commands)
+    books.write(decide(state, commands))
+    loaded = books.state(commands)
+    names = ("coupons", "coupon_ids", "series_redeemed", "uses")
+    assert {name: rows(state)[name] for name in names} == {name: rows(loaded)[name] for name in names}
+    counted = {of: (each.redeemed, each.uses, each.last_redeemed_ms) for of, each in state.standings.items()}
+    assert counted == {of: (each.redeemed, each.uses, each.last_redeemed_ms) for of, each in loaded.standings.items()}
+    assert {of: (each.fingerprint, each.answer) for of, each in state.answers.items()} == {
+        of: (each.fingerprint, each.answer) for of, each in loaded.answers.items()
+    }
+
+
+@given(all_books(), BATCH)
+def test_repeat_changes_nothing(books: Books, commands: list[Command]) -> None:
+    """Whatever a key was answered, it is answered again, and neither rows nor counters move."""
+    commands = [redeem_with_key(command, f"key {place}") for place, command in enumerate(commands) if isinstance(command, Redeem)]
+    first = books.outcomes(commands)
+    state = books.state(commands)
+    before = rows(state)
+    plan = decide(state, commands)
+    assert plan.is_empty
+    assert rows(state) == before
+    assert [outcome.answer for outcome in plan.outcomes] == [outcome.answer for outcome in first]
+    assert all(outcome.replayed == "true" for outcome in plan.outcomes)
+
+
+def redeem_with_key(command: Redeem, name: str) -> Redeem:
+    return redeem(
+        items=command.items,
+        customer=command.customer,
+        amount=command.amount,
+        transaction_number=command.transaction_number,
+        at_ms=command.at_ms,
+        place=command.place,
+        hook_accepted=command.hook_accepted,
+        key=key(name),
+    )
+
+
+@given(all_books(), COMMAND)
+def test_all_or_nothing(books: Books, command: Command) -> None:
+    """A request redeems every coupon, or leaves nothing but its answer and a trace for each coupon that failed by itself."""
+    state = books.state([command])
+    before = rows(state)
+    plan = decide(state, [command])
+    (outcome,) = plan.outcomes
+    if is_redeemed(outcome):
+        assert [each.coupon_id for each in plan.redemptions] == [each.coupon_id for each in outcome.answer.items]  # type: ignore[union-attr] # a redeem's items are outcomes
+        assert [each.id for each in plan.redemptions] == [each.redemption_id for each in outcome.answer.items]  # type: ignore[union-attr] # as above
+        assert not plan.refusals
+        return
+    assert [*plan.redemptions, *plan.new_coupons, *plan.bound_coupons] == []
+    after = rows(state)
+    assert {**after, "answers": before["answers"]} == before
+    if isinstance(command, Check):
+        assert plan.is_empty
+    elif not outcome.replayed and outcome.answer.items:
+        failed = [each.status for each in outcome.answer.items if each.status is not Code.OTHER_COUPON_FAILED]  # type: ignore[union-attr] # as above
+        assert [refusal.status for refusal in plan.refusals] == failed
+
+
+def is_redeemed(outcome: Outcome) -> bool:
+    return outcome.answer.status is Code.PROCESSED and not outcome.replayed
