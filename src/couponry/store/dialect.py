@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeEngine
 
 Row = tuple[Any, ...]
@@ -33,9 +34,11 @@ class Trouble(Enum):
 
 
 class Probe(Join):
-    """Keys joined to a table in that order: SQLite has no statistics here and would scan the org instead."""
+    """Keys joined to a table in that order, by that index: SQLite keeps no statistics and would scan the org instead."""
 
+    _traverse_internals = [*Join._traverse_internals, ("index", InternalTraversal.dp_string)]  # noqa: RUF012, SLF001 - SQLAlchemy's way to extend a cache key
     inherit_cache = True
+    index: str = ""
 
 
 @compiles(Probe, "sqlite")
@@ -44,7 +47,8 @@ def _probe_on_sqlite(probe: Probe, compiler: SQLCompiler, **kw: Any) -> str:  # 
     left, right = compiler.process(probe.left, **kw), compiler.process(probe.right, **kw)
     del kw["asfrom"]
     assert probe.onclause is not None
-    return f"{left} CROSS JOIN {right} ON {compiler.process(probe.onclause, **kw)}"
+    by_index = f" INDEXED BY {probe.index}" if probe.index else ""
+    return f"{left} CROSS JOIN {right}{by_index} ON {compiler.process(probe.onclause, **kw)}"
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,13 @@ class Keys:
         columns = zip(*keys, strict=True) if keys else [()] * len(self.parameters)
         return {name: list(column) for name, column in zip(self.parameters, columns, strict=True)}
 
-    def probing(self, table: Table, *matches: tuple[str, int]) -> Probe:
-        """Join to `table` within one org (parameter `org`), each match being a column name and a key column's position."""
+    def probing(self, table: Table, *names: str, index: str = "") -> Probe:
+        """Join to `table` within one org (parameter `org`): the key's columns equal the named ones; by its key or by an index."""
         same_org: ColumnElement[bool] = table.c.org_id == org_parameter()
-        return Probe(self.source, table, and_(same_org, *(table.c[name] == self.columns[at] for name, at in matches)))
+        same_key = (table.c[name] == column for name, column in zip(names, self.columns, strict=True))
+        probe = Probe(self.source, table, and_(same_org, *same_key))
+        probe.index = index
+        return probe
 
 
 def org_parameter() -> BindParameter[int]:

@@ -38,6 +38,9 @@ _IDENTIFIER_COLUMNS: Final = {
     "cardnumber": t.customer.c.card_number,
     "cardExternalId": t.customer.c.card_external_id,
 }
+_IDENTIFIER_INDEXES: Final = {
+    kind: "" if kind == "id" else f"uq_customer_{column.name}" for kind, column in _IDENTIFIER_COLUMNS.items()
+}
 
 
 class Loader:
@@ -56,47 +59,47 @@ class Loader:
         self.triples = dialect.keys("triples", BigInteger(), BigInteger(), BigInteger())
         self.versions = dialect.keys("versions", BigInteger(), Integer())
         self.digests = dialect.keys("digests", String())
-        self.coupons_by_id = self._coupons_with_series(self.ids, ("id", 0))
-        self.coupons_by_code = self._coupons_with_series(self.codes, ("code_key", 0), ("holder_id", 1))
+        self.coupons_by_id = self._coupons_with_series(self.ids, "id")
+        self.coupons_by_code = self._coupons_with_series(self.codes, "code_key", "holder_id", index="uq_coupon_code")
         self.locked_coupons = dialect.locked(
-            select(*COUPON_COLUMNS).select_from(self.ids.probing(t.coupon, ("id", 0))).order_by(t.coupon.c.id), t.coupon
+            select(*COUPON_COLUMNS).select_from(self.ids.probing(t.coupon, "id")).order_by(t.coupon.c.id), t.coupon
         )
         self.terms = select(t.series_version.c.series_id, t.series_version.c.version, t.series_version.c.terms).select_from(
-            self.versions.probing(t.series_version, ("series_id", 0), ("version", 1))
+            self.versions.probing(t.series_version, "series_id", "version")
         )
         standing = t.customer_series.c
         self.standings = (
             select(standing.customer_id, standing.series_id, standing.redeemed, standing.uses, standing.last_redeemed_ms)
-            .select_from(self.pairs.probing(t.customer_series, ("customer_id", 0), ("series_id", 1)))
+            .select_from(self.pairs.probing(t.customer_series, "customer_id", "series_id"))
             .order_by(standing.customer_id, standing.series_id)
         )
         self.locked_standings = dialect.locked(self.standings, t.customer_series)
         redemption = t.redemption.c
         self.uses = (
             select(redemption.coupon_id, redemption.customer_id, func.count())
-            .select_from(self.triples.probing(t.redemption, ("customer_id", 0), ("series_id", 1), ("coupon_id", 2)))
+            .select_from(
+                self.triples.probing(t.redemption, "customer_id", "series_id", "coupon_id", index="uq_redemption_customer_use")
+            )
             .where(redemption.reversed_ms.is_(None))
             .group_by(redemption.coupon_id, redemption.customer_id)
         )
         counter = t.series_counter.c
         self.counters = (
             select(counter.series_id, (counter.redeemed + counter.redeemed_elsewhere).label("redeemed"))
-            .select_from(self.ids.probing(t.series_counter, ("series_id", 0)))
+            .select_from(self.ids.probing(t.series_counter, "series_id"))
             .where(counter.stripe == t.CAPPED_STRIPE)
             .order_by(counter.series_id)
         )
         self.locked_counters = dialect.locked(self.counters, t.series_counter)
         self.audience = select(t.series_audience.c.series_id, t.series_audience.c.customer_id).select_from(
-            self.pairs.probing(t.series_audience, ("series_id", 0), ("customer_id", 1))
+            self.pairs.probing(t.series_audience, "series_id", "customer_id")
         )
         kept = t.idempotency.c
         self.answers = select(kept.digest, kept.fingerprint, kept.created_ms, kept.answer).select_from(
-            self.digests.probing(t.idempotency, ("digest", 0))
+            self.digests.probing(t.idempotency, "digest")
         )
         self.reversed_ids = (
-            select(redemption.id)
-            .select_from(self.ids.probing(t.redemption, ("id", 0)))
-            .where(redemption.reversed_ms.is_not(None))
+            select(redemption.id).select_from(self.ids.probing(t.redemption, "id")).where(redemption.reversed_ms.is_not(None))
         )
         self.answer_decoder = msgspec.msgpack.Decoder(Answer)
 
@@ -136,18 +139,18 @@ class Loader:
             keys = tuple(self.dialect.keys(f"k_{kind}", _IDENTIFIER_COLUMNS[kind].type) for kind in kinds)
             arms = [
                 select(literal(kind, String), cast(_IDENTIFIER_COLUMNS[kind], String), *CUSTOMER_COLUMNS).select_from(
-                    listed.probing(t.customer, (_IDENTIFIER_COLUMNS[kind].name, 0))
+                    listed.probing(t.customer, _IDENTIFIER_COLUMNS[kind].name, index=_IDENTIFIER_INDEXES[kind])
                 )
                 for kind, listed in zip(kinds, keys, strict=True)
             ]
             self._by_identifiers[kinds] = (union_all(*arms) if len(arms) > 1 else arms[0]), keys
         return self._by_identifiers[kinds]
 
-    def _coupons_with_series(self, keys: Keys, *matches: tuple[str, int]) -> Select[Any]:
+    def _coupons_with_series(self, keys: Keys, *names: str, index: str = "") -> Select[Any]:
         """Coupons with what decides about their series outside its terms: its version, and its campaign."""
         same_series = (t.series.c.org_id == t.coupon.c.org_id) & (t.series.c.id == t.coupon.c.series_id)
         same_campaign = (t.campaign.c.org_id == t.series.c.org_id) & (t.campaign.c.id == t.series.c.campaign_id)
-        source = keys.probing(t.coupon, *matches).join(t.series, same_series).outerjoin(t.campaign, same_campaign)
+        source = keys.probing(t.coupon, *names, index=index).join(t.series, same_series).outerjoin(t.campaign, same_campaign)
         return select(*COUPON_COLUMNS, t.series.c.version, t.campaign.c.state, t.campaign.c.ends_ms).select_from(source)
 
 

@@ -43,6 +43,7 @@ CUSTOMER_COLUMNS: Final = (
     t.customer.c.deleted_ms,
     t.customer.c.custom_fields,
 )
+_CUSTOMER_FIELDS: Final = tuple(column.name for column in CUSTOMER_COLUMNS[:-3])
 _CURRENCY_LETTERS: Final = 3
 
 
@@ -68,9 +69,10 @@ def org_from_rows(org: Any, labels: list[Any]) -> Org | None:  # noqa: ANN401 - 
 
 def customer_from_row(row: tuple[Any, ...]) -> Customer:
     """From `CUSTOMER_COLUMNS`; merged away or deleted is gone."""
-    *known, merged_into_id, deleted_ms, custom_fields = row
+    fields: dict[str, Any] = dict(zip(_CUSTOMER_FIELDS, row, strict=False))
+    *_, merged_into_id, deleted_ms, custom_fields = row
     return Customer(
-        *known,
+        **fields,
         gone=merged_into_id is not None or deleted_ms is not None,
         custom_fields=msgspec.json.decode(custom_fields) if custom_fields else {},
     )
@@ -78,8 +80,10 @@ def customer_from_row(row: tuple[Any, ...]) -> Customer:
 
 def coupon_from_row(row: tuple[Any, ...]) -> Coupon:
     """From `COUPON_COLUMNS`."""
-    *known, revoked_ms, redeemed, uses = row
-    return Coupon(*known, is_revoked=revoked_ms is not None, redeemed=redeemed, uses=uses)
+    coupon_id, series_id, code, holder_id, customer_id, issued_ms, expires_local, revoked_ms, redeemed, uses = row[:10]
+    return Coupon(
+        coupon_id, series_id, code, holder_id, customer_id, issued_ms, expires_local, revoked_ms is not None, redeemed, uses
+    )
 
 
 def series_from_text(series_id: int, version: int, text: str) -> Series | None:

@@ -261,6 +261,7 @@ series_audience = _table(
     Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
 )
 CAPPED_STRIPE = 0
+STRIPES = 16
 # Stripe 0 counts a capped series and is locked by whoever counts; the other stripes spread the writers of uncapped ones, and
 # what they hold when a cap is set is `*_elsewhere`. The checks are the last line against going over a cap.
 series_counter = _table(

@@ -1,0 +1,189 @@
+"""Batches: load, decide, apply in one transaction, with bounded retries, and halving around a command that makes it fail.
+
+The three kinds of trouble stay apart (design, invariant 6): what a rule decided is an outcome; what the database could not do is
+a service failure with its own code; what nobody foresaw is 730 for the one command that caused it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, repeat
+from typing import Protocol
+
+import structlog
+
+from couponry.core.decide import decide
+from couponry.core.limits import BATCH_ITEMS_MAX, WRITE_TRIES_MAX
+from couponry.core.plan import Outcome, Plan
+from couponry.core.status import Code
+from couponry.ledger.entry import Entry, failure
+from couponry.ledger.serials import Serials
+from couponry.store.apply import Applier
+from couponry.store.dialect import Trouble
+from couponry.store.engine import Database, Stage, StoreError
+from couponry.store.load import Loader
+from couponry.store.redemptions import is_written
+
+log = structlog.get_logger()
+
+Clock = Callable[[], int]
+Answered = list[tuple[Entry, Outcome]]
+
+
+class GivenUpError(Exception):
+    """A caller of this batch was given up while it ran; the batch is decided again without that command."""
+
+
+class Settler(Protocol):
+    """Settles commands of one org in one transaction."""
+
+    def settle(self, org_id: int, entries: Sequence[Entry]) -> list[Outcome]:
+        """The outcomes, in order, once they are durable."""
+
+    def reconnect(self) -> None:
+        """Drop connections that may be dead."""
+
+
+class Redeemer:
+    """Settles redeems: locks, effects, commit."""
+
+    def __init__(self, database: Database, loader: Loader, applier: Applier, clock: Clock) -> None:
+        self._database = database
+        self._loader = loader
+        self._applier = applier
+        self._clock = clock
+        self._serials = Serials()
+        self._unsure: tuple[Sequence[Entry], Plan] | None = None
+
+    def settle(self, org_id: int, entries: Sequence[Entry]) -> list[Outcome]:
+        """Redeem. After a connection lost during the commit of this batch, first see whether that commit happened."""
+        plan: Plan | None = None
+        try:
+            with self._database.writing() as tx:
+                if self._unsure and self._unsure[0] is entries and is_written(tx, org_id, self._unsure[1].redemptions[0].id):
+                    return self._unsure[1].outcomes
+                self._unsure = None
+                ids = self._serials.for_batch(tx, org_id, sum(len(entry.command.items) + 1 for entry in entries))
+                commands = [entry.command for entry in entries]
+                state = self._loader.load(
+                    tx, org_id, commands, now_ms=self._clock(), redemption_ids=ids.redemptions, coupon_ids=ids.coupons
+                )
+                plan = decide(state, commands)
+                self._applier.apply(tx, org_id, state, plan, ids.refusals)
+                if not all(entry.seal() for entry in entries):
+                    raise GivenUpError
+        except BaseException as error:
+            self._serials.forget(org_id)
+            if isinstance(error, StoreError) and error.stage is Stage.COMMIT and plan and plan.redemptions:
+                self._unsure = entries, plan
+            if not self._unsure:
+                for entry in entries:
+                    entry.unseal()
+            raise
+        return plan.outcomes
+
+    def reconnect(self) -> None:
+        """Drop all pooled connections."""
+        self._database.close()
+
+
+class Checker:
+    """Settles checks: the same load and the same rules, no locks, no effects."""
+
+    def __init__(self, database: Database, loader: Loader, clock: Clock) -> None:
+        self._database = database
+        self._loader = loader
+        self._clock = clock
+
+    def settle(self, org_id: int, entries: Sequence[Entry]) -> list[Outcome]:
+        """Check; ids are never kept, so any do."""
+        commands = [entry.command for entry in entries]
+        no_ids: Iterator[int] = repeat(-1)
+        with self._database.reading() as tx:
+            state = self._loader.load(tx, org_id, commands, now_ms=self._clock(), redemption_ids=no_ids, coupon_ids=count(-1, -1))
+        return decide(state, commands).outcomes
+
+    def reconnect(self) -> None:
+        """Drop all pooled connections."""
+        self._database.close()
+
+
+class Batches:
+    """Runs batches through a settler until every command has its outcome.
+
+    `put_off` takes commands that met a locked row, so that they wait for it where nobody waits behind them; without it they get
+    their code at once.
+    """
+
+    def __init__(self, settler: Settler, put_off: Callable[[Entry], None] | None = None) -> None:
+        self._settler = settler
+        self._put_off = put_off
+
+    def run(self, org_id: int, entries: Sequence[Entry]) -> Answered:
+        """The outcomes of all commands that were neither given up nor put off."""
+        assert sum(len(entry.command.items) for entry in entries) <= BATCH_ITEMS_MAX, "lanes cut batches to size"
+        answered: Answered = []
+        waiting = [list(entries)]
+        while waiting:
+            batch = [entry for entry in waiting.pop() if not entry.is_given_up]
+            if batch:
+                answered += self._attempt(org_id, batch, waiting)
+        return answered
+
+    def _attempt(self, org_id: int, batch: list[Entry], waiting: list[list[Entry]]) -> Answered:
+        code = Code.UNKNOWN_ERROR
+        for attempt in range(1, WRITE_TRIES_MAX + 1):
+            try:
+                return list(zip(batch, self._settler.settle(org_id, batch), strict=True))
+            except GivenUpError:
+                waiting.append(batch)
+                return []
+            except StoreError as error:
+                code = _code_of(error)
+                log.warning(
+                    "batch_failed", org_id=org_id, commands=len(batch), code=code.number, attempt=attempt, cause=str(error)
+                )
+                if error.trouble is Trouble.UNREACHABLE:
+                    self._settler.reconnect()
+                elif error.trouble is Trouble.LOCKED and self._put_off is None:
+                    return _all_fail(batch, code)
+                elif error.trouble is not Trouble.CONFLICT:
+                    break
+            except Exception:
+                log.exception("batch_broken", org_id=org_id, commands=len(batch))
+                break
+        return self._isolate(batch, code, waiting)
+
+    def _isolate(self, batch: list[Entry], code: Code, waiting: list[list[Entry]]) -> Answered:
+        """Halve a batch that keeps failing, until the command that makes it fail stands alone and takes the blame."""
+        if code is Code.DATABASE_UNREACHABLE:
+            return _all_fail(batch, code)
+        if len(batch) > 1:
+            half = len(batch) // 2
+            waiting += [batch[half:], batch[:half]]
+            return []
+        if self._put_off and code in (Code.TIMED_OUT, Code.CUSTOMER_BUSY):
+            self._put_off(batch[0])
+            return []
+        return _all_fail(batch, code)
+
+
+def _all_fail(batch: list[Entry], code: Code) -> Answered:
+    return [(entry, failure(entry.command, code)) for entry in batch]
+
+
+def _code_of(error: StoreError) -> Code:
+    """The failure class of status-codes section 5."""
+    match error.trouble, error.stage:
+        case Trouble.UNREACHABLE, _:
+            return Code.DATABASE_UNREACHABLE
+        case Trouble.LOCKED, Stage.COUNTERS:
+            return Code.CUSTOMER_BUSY
+        case Trouble.LOCKED, _:
+            return Code.TIMED_OUT
+        case Trouble.CONFLICT, _:
+            return Code.CONFLICT
+        case Trouble.BROKEN, Stage.CUSTOMERS:
+            return Code.CUSTOMERS_UNAVAILABLE
+        case Trouble.BROKEN, Stage.OUTBOX:
+            return Code.OUTBOX_UNAVAILABLE
+        case _:
+            return Code.UNKNOWN_ERROR

@@ -1,0 +1,160 @@
+"""Customers in bulk. Codes are those of a registration (supporting APIs 1.1)."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import String, select
+
+from couponry.core.dates import local_from_wire, ms_from_local
+from couponry.core.identifiers import is_email, normal_identifier, normal_mobile
+from couponry.core.limits import COUNT_MAX, IDENTIFIER_CHARS_MAX
+from couponry.core.model import Org
+from couponry.core.org_settings import FRAUD_STATUSES
+from couponry.core.problem import Problem
+from couponry.store import schema as t
+from couponry.store import serials
+from couponry.store.bulk import Cells
+from couponry.store.dialect import org_parameter
+from couponry.store.engine import ReadTransaction, WriteTransaction
+
+# Wire name, column, and the codes of a value that cannot be one and of one that is taken.
+_IDENTIFIERS: Final = (
+    ("mobile", "mobile", 1001, 1032),
+    ("email", "email", 1002, 1016),
+    ("externalId", "external_id", 1003, 1033),
+    ("cardnumber", "card_number", 1003, 1014),
+    ("cardExternalId", "card_external_id", 1003, 1014),
+)
+_COLUMNS: Final = (
+    "first_name",
+    "last_name",
+    "mobile",
+    "email",
+    "external_id",
+    "card_number",
+    "card_external_id",
+    "is_loyalty",
+    "fraud_status",
+    "status_label",
+    "transaction_count",
+    "registered_ms",
+    "updated_ms",
+    "id",
+)
+_LOYALTY: Final = {"": True, "loyalty": True, "non_loyalty": False, "non-loyalty": False}
+_INVALID: Final = 629
+
+
+class Customers:
+    """`firstName, lastName, mobile, email, externalId, registeredOn, loyaltyType, fraudStatus, statusLabel, transactionCount`."""
+
+    columns = frozenset(name for name, *_ in _IDENTIFIERS) | {
+        "firstName",
+        "lastName",
+        "registeredOn",
+        "loyaltyType",
+        "fraudStatus",
+        "statusLabel",
+        "transactionCount",
+    }
+    required: frozenset[str] = frozenset()
+
+    def __init__(self, org: Org, labels: frozenset[str], now_ms: int) -> None:
+        self.org, self.labels, self.now_ms = org, labels, now_ms
+
+    def write(self, tx: WriteTransaction, rows: list[Cells], seen: set[Hashable]) -> list[Problem | None]:
+        """Register each customer whose identifiers nobody has."""
+        drafts = [self._draft(row) for row in rows]
+        taken = self._taken(tx, [draft for draft in drafts if not isinstance(draft, Problem)]) | seen
+        problems: list[Problem | None] = []
+        new: list[tuple[Any, ...]] = []
+        for draft in drafts:
+            problem = draft if isinstance(draft, Problem) else _taken_problem(draft, taken)
+            problems.append(problem)
+            if not problem and not isinstance(draft, Problem):
+                taken.update(_keys(draft))
+                seen.update(_keys(draft))
+                new.append(draft)
+        if new:
+            first = serials.reserve(tx, self.org.id, serials.CUSTOMER, len(new))
+            insert = tx.dialect.insert(t.customer, _COLUMNS)
+            tx.write(insert, self.org.id, [(*draft, first + at) for at, draft in enumerate(new)])
+        return problems
+
+    def _draft(self, cells: Cells) -> tuple[Any, ...] | Problem:
+        """The values of `_COLUMNS` without the id."""
+        identifiers: list[str | None] = []
+        for kind, _, invalid, _ in _IDENTIFIERS:
+            value = self._identifier(kind, _text(cells, kind))
+            if isinstance(value, Problem):
+                return Problem(invalid, f"invalid {kind}")
+            identifiers.append(value)
+        if not any(identifiers):
+            return Problem(1007, "no identifier")
+        label, fraud = _text(cells, "statusLabel").upper() or "ACTIVE", _text(cells, "fraudStatus").upper() or "NONE"
+        if label not in self.labels:
+            return Problem(_INVALID, "Invalid Input", f"unknown statusLabel {label}")
+        if fraud not in FRAUD_STATUSES:
+            return Problem(_INVALID, "Invalid Input", f"unknown fraudStatus {fraud}")
+        loyalty = _LOYALTY.get(_text(cells, "loyaltyType").lower())
+        if loyalty is None:
+            return Problem(_INVALID, "Invalid Input", "loyaltyType is neither loyalty nor non_loyalty")
+        count = _text(cells, "transactionCount") or "0"
+        if not (count.isascii() and count.isdigit() and int(count) <= COUNT_MAX):
+            return Problem(_INVALID, "Invalid Input", "transactionCount is no whole number")
+        try:
+            registered_ms = self._instant(_text(cells, "registeredOn"))
+        except ValueError as error:
+            return Problem(_INVALID, "Invalid Input", f"registeredOn is {error}")
+        names = (_text(cells, "firstName"), _text(cells, "lastName"))
+        return (*names, *identifiers, loyalty, fraud, label, int(count), registered_ms, self.now_ms)
+
+    def _identifier(self, kind: str, text: str) -> str | None | Problem:
+        if not text:
+            return None
+        if kind == "mobile":
+            mobile = normal_mobile(text, self.org.country_code, self.org.settings.mobile_digits)
+            return mobile or Problem(0, "")
+        if len(text) > IDENTIFIER_CHARS_MAX or (kind == "email" and not is_email(text)):
+            return Problem(0, "")
+        found = normal_identifier(kind, text, self.org.country_code, self.org.settings.mobile_digits)
+        return found[1] if found else None
+
+    def _instant(self, text: str) -> int:
+        return ms_from_local(local_from_wire(text, self.org.zone), self.org.zone) if text else self.now_ms
+
+    def _taken(self, tx: ReadTransaction, drafts: Sequence[tuple[Any, ...]]) -> set[Hashable]:
+        """Which of these identifiers customers have already."""
+        found: set[Hashable] = set()
+        for kind, column, *_ in _IDENTIFIERS:
+            values = [key for draft in drafts for key in _keys(draft) if key[0] == kind]
+            found.update((kind, value) for value in customer_ids(tx, self.org.id, column, [value for _, value in values]))
+        return found
+
+
+def customer_ids(tx: ReadTransaction, org_id: int, column: str, values: Sequence[str]) -> dict[str, int]:
+    """The customers that have these values in an identifier column, gone ones too: their identifiers are not free."""
+    if not values:
+        return {}
+    keys = tx.dialect.keys("wanted", String())
+    found = select(t.customer.c[column], t.customer.c.id).select_from(keys.probing(t.customer, (column, 0)))
+    rows = tx.rows(found, {org_parameter().key: org_id, **keys.bound([(value,) for value in values])})
+    return {value: customer_id for value, customer_id in rows}
+
+
+def _taken_problem(draft: tuple[Any, ...], taken: set[Hashable]) -> Problem | None:
+    codes = {kind: code for kind, _, _, code in _IDENTIFIERS}
+    for key in _keys(draft):
+        if key in taken:
+            return Problem(codes[key[0]], f"{key[0]} belongs to a customer already")
+    return None
+
+
+def _keys(draft: tuple[Any, ...]) -> list[tuple[str, str]]:
+    """The identifiers that a draft claims."""
+    values = draft[2 : 2 + len(_IDENTIFIERS)]
+    return [(kind, value) for (kind, *_), value in zip(_IDENTIFIERS, values, strict=True) if value is not None]
+
+
+def _text(cells: Cells, name: str) -> str:
+    return str(cells.get(name) or "").strip()

@@ -1,0 +1,124 @@
+"""CSV in and out, from people who mean well and from people who don't.
+
+UTF-8 with or without BOM, any line end, quoted cells. What cannot be read costs its own row only. An error file repeats the rows
+that failed; a cell that a spreadsheet would run as a formula is put behind an apostrophe, which reading takes away again.
+"""
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from io import TextIOWrapper
+from pathlib import Path
+from tempfile import mkstemp
+from typing import BinaryIO, Final, Self, TextIO
+
+from couponry.core.limits import IMPORT_CELL_CHARS_MAX
+from couponry.core.problem import Problem
+
+ERROR_COLUMNS: Final = ("errorCode", "errorMessage")
+UNREADABLE: Final = 629
+
+_FORMULA: Final = re.compile(r"[=+\-@\t\r]")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_UNREADABLE_CHARACTERS: Final = re.compile("[\0\ud800-\udfff]")
+
+
+class FileUnusable(Exception):
+    """The whole file cannot be imported; the message says why."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the file: its cells by column, or why it cannot be read."""
+
+    cells: dict[str, str]
+    problem: Problem | None = None
+
+
+class CsvReader:
+    """The rows of a file, one at a time, in constant memory."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        start = file.read(4)
+        file.seek(0)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start:
+            raise FileUnusable("the file is not UTF-8 text; save it as CSV UTF-8")
+        csv.field_size_limit(IMPORT_CELL_CHARS_MAX)
+        # A byte that is not UTF-8 becomes a lone surrogate, which costs the row that holds it and goes into the error file as it was.
+        text = TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        self._text = text  # or it would close the file
+        self._rows = csv.reader(text, strict=True)
+        try:
+            self.columns = tuple(name.strip() for name in next(self._rows, []))
+        except csv.Error as error:
+            raise FileUnusable(f"the header cannot be read: {error}") from error
+        if not any(self.columns):
+            raise FileUnusable("the file is empty; its first line must name the columns")
+        if len(set(self.columns)) != len(self.columns):
+            raise FileUnusable("the header names a column twice")
+
+    def __iter__(self) -> Iterator[Line]:
+        while True:
+            try:
+                row = next(self._rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Line({}, Problem(UNREADABLE, "Invalid Input", f"line {self._rows.line_num}: {error}"))
+                continue
+            if row:
+                yield self._line(row)
+
+    def _line(self, row: list[str]) -> Line:
+        cells = dict(zip(self.columns, map(_without_apostrophe, row), strict=False))
+        if len(row) != len(self.columns):
+            return Line(cells, Problem(UNREADABLE, "Invalid Input", f"{len(row)} cells where the header has {len(self.columns)}"))
+        if _UNREADABLE_CHARACTERS.search("".join(row)):
+            return Line(cells, Problem(UNREADABLE, "Invalid Input", "the row holds a NUL or bytes that are not UTF-8"))
+        return Line(cells)
+
+
+@dataclass
+class ErrorFile:
+    """Where failed rows go with their reasons; made when the first comes, beside the input if that can be written to."""
+
+    source: Path
+    columns: Sequence[str]
+    path: Path | None = None
+    _file: TextIO | None = field(default=None, init=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def add(self, line: Line, problem: Problem) -> None:
+        """Write one failed row."""
+        names = [name for name in self.columns if name not in ERROR_COLUMNS]
+        if self._file is None:
+            self._file = self._opened()
+            csv.writer(self._file).writerow([*names, *ERROR_COLUMNS])
+        cells = [line.cells.get(name, "") for name in names]
+        csv.writer(self._file).writerow([_harmless(cell) for cell in (*cells, str(problem.code), problem.text)])
+
+    def _opened(self) -> TextIO:
+        beside = self.source.with_name(f"{self.source.stem}.errors.csv")
+        try:
+            self.path = beside
+            return beside.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+        except OSError:
+            handle, name = mkstemp(prefix=f"{self.source.stem}.errors.", suffix=".csv")
+            self.path = Path(name)
+            return open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: PTH123 - a file handle, no path
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def _without_apostrophe(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell, 1) else cell
