@@ -1,0 +1,117 @@
+"""The HTTP application of one process: its routes, its beginning and end, and what happens to errors."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import falcon
+import falcon.asgi
+import structlog
+
+from couponry.api import docs, openapi
+from couponry.api.attribution import Attribution
+from couponry.api.authentication import Authenticator
+from couponry.api.call import Call
+from couponry.api.envelopes import failure
+from couponry.api.gate import TOKEN_PATH, Gate
+from couponry.api.oauth import TokenGenerate
+from couponry.api.operations import Healthz, MetricsPage, Page, Readyz
+from couponry.api.rates import Rates
+from couponry.api.server import DrainingLoop, drain_with_notice
+from couponry.api.tokens import Tokens
+from couponry.api.v2.claims import Claims
+from couponry.api.v2.redeem import BulkRedeem, IsRedeemable, Redeem
+from couponry.core.status import Code
+from couponry.ledger import Ledger
+from couponry.telemetry import Metrics, RequestIds
+
+_JSON: Final = "application/json; charset=utf-8"
+
+App = falcon.asgi.App[Call, falcon.asgi.Response]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the application is put together from; the composition root makes them."""
+
+    ledger: Ledger
+    authenticator: Authenticator
+    attribution: Attribution
+    tokens: Tokens
+    metrics: Metrics
+    request_ids: RequestIds
+    rate_limits: Mapping[str, int]
+    on_start: Callable[[], None] = lambda: None
+    on_stop: Callable[[], None] = lambda: None
+
+
+class Lifespan:
+    """Falcon calls this when the process starts and stops serving."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Start the ledger; from now on a signal drains it first."""
+        self._parts.ledger.start()
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, DrainingLoop):
+            loop.drain = partial(drain_with_notice, self._parts.ledger.drain)
+        self._parts.on_start()
+
+    async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Let go of everything; after a drain the ledger has nothing left to do."""
+        await self._parts.ledger.drain()
+        self._parts.authenticator.close()
+        self._parts.on_stop()
+
+
+def application(parts: Parts) -> App:
+    """Everything that is served, behind the gate."""
+    gate = Gate(parts.authenticator, Rates(parts.rate_limits), parts.ledger.admission, parts.metrics, parts.request_ids)
+    app: App = falcon.asgi.App(media_type=_JSON, request_type=Call, middleware=gate)
+    app.add_middleware(Lifespan(parts))
+    app.req_options.strip_url_path_trailing_slash = True
+    claims = Claims(parts.attribution)
+    routes: dict[str, object] = {
+        "/v2/coupon/redeem": Redeem(claims, parts.ledger),
+        "/v2/coupon/bulk/redeem": BulkRedeem(claims, parts.ledger),
+        "/v2/coupon/is_redeemable": IsRedeemable(claims, parts.ledger),
+        TOKEN_PATH: TokenGenerate(parts.authenticator, parts.tokens),
+        "/healthz": Healthz(),
+        "/readyz": Readyz(parts.ledger),
+        "/metrics": MetricsPage(parts.metrics),
+        "/openapi.json": Page(openapi.rendered, _JSON),
+        "/docs": Page(docs.rendered, "text/html; charset=utf-8"),
+    }
+    for path, resource in routes.items():
+        app.add_route(path, resource)
+    app.add_error_handler(falcon.HTTPError, _on_http_error)
+    app.add_error_handler(Exception, _on_bug)
+    return app
+
+
+async def _on_http_error(req: Call, resp: falcon.asgi.Response, error: falcon.HTTPError, _params: dict[str, Any]) -> None:
+    """What Falcon refuses itself: no such path, no such method, a header that cannot be read."""
+    match error.status_code:
+        case 404:
+            code = Code.UNKNOWN_RESOURCE
+        case 405:
+            code = Code.WRONG_METHOD
+        case 400 if req.method not in falcon.HTTP_METHODS:
+            code = Code.WRONG_METHOD
+        case _:
+            code = Code.MALFORMED
+    failure(req.path, code).write(resp)
+    for name, value in dict(error.headers or {}).items():
+        resp.set_header(name, value)
+
+
+async def _on_bug(req: Call, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]) -> None:
+    """730, and everything about it in the log only."""
+    log.error("request_broken", request_id=req.request_id, method=req.method, path=req.path, exc_info=error)
+    failure(req.path, Code.UNKNOWN_ERROR).write(resp)

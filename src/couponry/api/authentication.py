@@ -1,0 +1,182 @@
+"""Who is asking: Basic for tills, tokens for OAuth clients (README 2.1, 2.2), verified once and then remembered.
+
+The memory is keyed by a keyed hash of what was sent, so it holds no credential. A wrong password and an unknown name take the
+same statements and the same password check. Checks run on threads of their own and are bounded in number, so that guessing
+passwords costs the guesser time and everybody else next to nothing.
+"""
+
+import asyncio
+import binascii
+import secrets
+from base64 import b64decode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from hashlib import blake2b
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final, Literal
+
+from couponry.api.call import Call
+from couponry.api.principals import Principal
+from couponry.api.recall import Recall
+from couponry.api.slowdown import Slowdown
+from couponry.api.tokens import Tokens
+from couponry.core.limits import CREDENTIAL_CHARS_MAX, PASSWORD_CHECKS_MAX, PASSWORD_THREADS, PRINCIPAL_CACHE_MAX
+from couponry.core.status import Code
+from couponry.store import passwords
+from couponry.store.directory import Directory, Identity, Login
+
+_MD5_HEX_CHARS: Final = 32
+_HEX: Final = frozenset("0123456789abcdef")
+_IPV6_SITE_BITS: Final = 64
+
+Kind = Literal["till", "client"]
+
+
+class Authenticator:
+    """Verifies credentials against the directory. Used from one event loop."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        tokens: Tokens,
+        clock: Callable[[], int],
+        trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
+    ) -> None:
+        self._directory = directory
+        self._tokens = tokens
+        self._clock = clock
+        self._trusted_proxies = trusted_proxies
+        self._hash_key = secrets.token_bytes(32)
+        self._principals: Recall[Principal] = Recall(clock, PRINCIPAL_CACHE_MAX)
+        self._slowdown = Slowdown(clock)
+        self._checks = 0
+        self._passwords = ThreadPoolExecutor(PASSWORD_THREADS, "password")
+
+    async def principal_of(self, call: Call) -> Principal | Code:
+        """Who sent this request, or the code that refuses it. A known credential costs microseconds and no waiting."""
+        token = call.raw_header(b"x-cap-api-oauth-token") or call.raw_header(b"cap-api-access-token")
+        sent = token or call.raw_header(b"authorization")
+        if not sent or len(sent) > CREDENTIAL_CHARS_MAX:
+            return Code.UNAUTHENTICATED
+        key = self._digest(b"token" if token else b"header", sent)
+        known = self._principals.fresh(key)
+        if known is None:
+            known = await self._principals.ask(key, partial(self._verify, call, sent, is_token=bool(token)))
+        if isinstance(known, Principal) and known.expires_ms and self._clock() >= known.expires_ms:
+            return Code.UNAUTHENTICATED
+        return known
+
+    async def client_of(self, call: Call, key: str, secret: str) -> Principal | Code:
+        """The OAuth client with this key and secret."""
+        digest = self._digest(b"client", key.encode(), secret.encode())
+        return await self._principals.ask(digest, lambda before: self._by_secret(call, "client", key, secret, before))
+
+    def close(self) -> None:
+        """Stop the threads that check passwords."""
+        self._passwords.shutdown(wait=False, cancel_futures=True)
+
+    async def _verify(self, call: Call, sent: bytes, before: Principal | None, *, is_token: bool) -> Principal | Code:
+        try:
+            text = sent.decode("ascii").strip()
+        except UnicodeDecodeError:
+            return Code.UNAUTHENTICATED
+        scheme, _, credential = ("bearer", "", text) if is_token else text.partition(" ")
+        if scheme.lower() == "bearer":
+            return await self._by_token(credential.strip())
+        basic = _basic(credential.strip()) if scheme.lower() == "basic" else None
+        return await self._by_secret(call, "till", *basic, before) if basic else Code.UNAUTHENTICATED
+
+    async def _by_token(self, token: str) -> Principal | Code:
+        claims = self._tokens.read(token)
+        if claims is None:
+            return Code.UNAUTHENTICATED
+        login = await asyncio.to_thread(self._directory.login, "client", claims["client_key"])
+        if login is None or (login.id, login.org_id) != (claims.get("client_id"), claims.get("org_id")):
+            return Code.UNAUTHENTICATED
+        return await self._principal("client", login, expires_ms=claims["exp"] * 1000)
+
+    async def _by_secret(self, call: Call, kind: Kind, name: str, secret: str, before: Principal | None) -> Principal | Code:
+        """Check a password, unless it is the one that this very hash was checked for before."""
+        login = await asyncio.to_thread(self._directory.login, kind, name)
+        if before is None or login != before.identity.login:
+            refused = await self._check(call, (kind, name), secret, login)
+            if refused:
+                return refused
+        return await self._principal(kind, login) if login else Code.UNAUTHENTICATED
+
+    async def _principal(self, kind: Kind, login: Login, expires_ms: int = 0) -> Principal | Code:
+        read = self._directory.till_identity if kind == "till" else self._directory.client_identity
+        identity: Identity | None = await asyncio.to_thread(read, login)
+        if identity is None or not identity.is_active:
+            return Code.UNAUTHENTICATED
+        if kind == "till" and identity.org and not identity.org.settings.basic_auth_enabled:
+            return Code.UNAUTHENTICATED
+        return Principal(identity, f"{kind}:{login.org_id}:{login.id}", expires_ms)
+
+    async def _check(self, call: Call, name: tuple[Kind, str], secret: str, login: Login | None) -> Code | None:
+        """Compare with the stored hash, or with a hash of nobody's; those who failed before wait first."""
+        keys = (self._digest(*(part.encode() for part in name)), _site(client_address(call, self._trusted_proxies)))
+        if self._checks >= PASSWORD_CHECKS_MAX:
+            return Code.UNAUTHENTICATED if self._slowdown.wait_ms(*keys) else Code.OVERLOADED
+        self._checks += 1
+        try:
+            await asyncio.sleep(self._slowdown.wait_ms(*keys) / 1000)
+            loop = asyncio.get_running_loop()
+            is_right = await loop.run_in_executor(self._passwords, _is_right, secret, login)
+        finally:
+            self._checks -= 1
+        (self._slowdown.succeeded if is_right else self._slowdown.failed)(*keys)
+        return None if is_right else Code.UNAUTHENTICATED
+
+    def _digest(self, *parts: bytes) -> bytes:
+        return blake2b(b"\0".join(parts), key=self._hash_key, digest_size=16).digest()
+
+
+def client_address(call: Call, trusted: tuple[IPv4Network | IPv6Network, ...]) -> str:
+    """Who connected; behind proxies that are trusted, the nearest address that they name and that is none of them."""
+    address = call.remote_addr
+    hops = [hop.strip() for hop in call.header(b"x-forwarded-for").split(",") if hop.strip()]
+    while hops and _is_within(address, trusted):
+        address = hops.pop()
+    return address
+
+
+def _is_within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    parsed = _parsed(address)
+    return parsed is not None and any(parsed in network for network in networks)
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(address)
+    except ValueError:
+        return None
+
+
+def _site(address: str) -> int | str:
+    """What one guesser owns: an IPv4 address, or the /64 of an IPv6 address."""
+    parsed = _parsed(address)
+    if isinstance(parsed, IPv6Address):
+        return int(parsed) >> _IPV6_SITE_BITS
+    return address if parsed else ""
+
+
+def _basic(encoded: str) -> tuple[str, str] | None:
+    """(till code, lower-case MD5) of a Basic credential, or None when it cannot be one."""
+    try:
+        name, colon, digest = b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    digest = digest.lower()
+    is_one = bool(name and colon) and len(digest) == _MD5_HEX_CHARS and _HEX.issuperset(digest) and name.isprintable()
+    return (name, digest) if is_one else None
+
+
+@lru_cache(maxsize=1)
+def _hash_of_nobody() -> str:
+    return passwords.hashed(secrets.token_hex(16))
+
+
+def _is_right(secret: str, login: Login | None) -> bool:
+    return passwords.is_secret(secret, login.secret_hash if login else _hash_of_nobody()) and login is not None

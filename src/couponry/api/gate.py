@@ -1,0 +1,92 @@
+"""The request gate in the contract's order (status-codes 4): 401, 403/4000 or 503/4001, 429, 404/405/415, 790, 789.
+
+A Falcon middleware. What comes before routing needs no endpoint; media type and admission are asked once the endpoint is known.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, Final
+
+import falcon.asgi
+import structlog
+
+from couponry.api.authentication import Authenticator
+from couponry.api.call import Call
+from couponry.api.envelopes import failure
+from couponry.api.rates import Rates
+from couponry.core.status import Code
+from couponry.telemetry import Metrics, RequestIds
+
+TOKEN_PATH: Final = "/v3/oauth/token/generate"  # noqa: S105 - a path
+_API: Final = ("/v2/", "/v3/")
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_FAILED: Final = 400
+_BROKEN: Final = 500
+
+log = structlog.get_logger()
+
+
+class Gate:
+    """Lets requests in, and counts what leaves."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        rates: Rates,
+        admission: Callable[[], Code | None],
+        metrics: Metrics,
+        request_ids: RequestIds,
+    ) -> None:
+        self._authenticator = authenticator
+        self._rates = rates
+        self._admission = admission
+        self._metrics = metrics
+        self._request_ids = request_ids
+
+    async def process_request(self, req: Call, resp: falcon.asgi.Response) -> None:
+        """Before routing: name the request, then 401, 403, 503 and 429 for everything below an API prefix."""
+        req.started_s = perf_counter()
+        req.request_id = self._request_ids.take(req.raw_header(b"x-cap-request-id"))
+        path = req.path
+        if not path.startswith(_API) or path == TOKEN_PATH:
+            return
+        principal = await self._authenticator.principal_of(req)
+        if isinstance(principal, Code):
+            _refuse(req, resp, principal)
+            return
+        req.principal = principal
+        refused = principal.access_refusal(path, is_write=req.method not in _READS)
+        if refused:
+            _refuse(req, resp, refused)
+            return
+        wait_s = self._rates.wait_s(path, principal.scope)
+        if wait_s:
+            _refuse(req, resp, Code.RATE_LIMITED)
+            resp.set_header("Retry-After", str(wait_s))
+
+    async def process_resource(self, req: Call, resp: falcon.asgi.Response, _resource: object, _params: dict[str, Any]) -> None:
+        """Once the endpoint is known: 405 is Falcon's, then 415, 790 and 789."""
+        if not req.path.startswith(_API):
+            return
+        if req.method not in _READS and not req.has_json_body():
+            _refuse(req, resp, Code.UNSUPPORTED_MEDIA_TYPE)
+            return
+        refused = self._admission()
+        if refused:
+            _refuse(req, resp, refused)
+
+    async def process_response(self, req: Call, resp: falcon.asgi.Response, _resource: object, _ok: bool) -> None:  # noqa: FBT001 - Falcon's own signature
+        """Name the request to its sender, and count it; only what failed leaves a line in the log."""
+        resp.set_header("X-Cap-Requestid", req.request_id)
+        status = resp.status_code
+        seconds = perf_counter() - req.started_s
+        route = req.uri_template or "-"
+        self._metrics.request(route, status, seconds)
+        if status >= _FAILED:
+            write = log.warning if status >= _BROKEN else log.info
+            write("request_failed", request_id=req.request_id, method=req.method, route=route, status=status)
+
+
+def _refuse(req: Call, resp: falcon.asgi.Response, code: Code) -> None:
+    failure(req.path, code).write(resp)
+    resp.complete = True

@@ -1,0 +1,40 @@
+"""Rate limits: requests per credential and minute, counted in this process (README 8)."""
+
+import math
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+# Which setting limits an endpoint. The path is enough: a wrong method is turned away after the rate limit.
+OPERATIONS: Final = MappingProxyType(
+    {
+        "/v2/coupon/redeem": "REDEEM",
+        "/v2/coupon/bulk/redeem": "BULK_REDEEM",
+        "/v2/coupon/is_redeemable": "IS_REDEEMABLE",
+    }
+)
+
+
+class Rates:
+    """The limits that are on; an operation without one costs a dictionary look-up."""
+
+    def __init__(self, per_minute: Mapping[str, int]) -> None:
+        self._items = {
+            path: RateLimitItemPerMinute(per_minute[operation], namespace=operation)
+            for path, operation in OPERATIONS.items()
+            if per_minute.get(operation)
+        }
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage()) if self._items else None
+
+    def wait_s(self, path: str, scope: str) -> int:
+        """0 when the request may pass, else the seconds after which to try again."""
+        item = self._items.get(path)
+        if item is None or self._limiter is None or self._limiter.hit(item, scope):
+            return 0
+        reset_s = self._limiter.get_window_stats(item, scope).reset_time
+        return max(1, math.ceil(reset_s - time.time()))

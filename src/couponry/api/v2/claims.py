@@ -1,0 +1,184 @@
+"""From a request to a command: the second half of the gate and the request's shape (status-codes 4).
+
+In order: body size, JSON syntax, batch limit, attribution, org configuration, shape, amount. The first that fails is the answer.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from couponry.api import times
+from couponry.api.attribution import Attribution
+from couponry.api.call import Call
+from couponry.api.v2 import requests
+from couponry.core import idempotency
+from couponry.core.codes import CodeCase
+from couponry.core.commands import Check, IdempotencyKey, Item, Redeem
+from couponry.core.limits import IDEMPOTENCY_KEY_CHARS_MAX, REDEEM_ITEMS_MAX
+from couponry.core.model import Org
+from couponry.core.status import Code
+from couponry.store.directory import Till
+
+_KEY_BYTES: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
+_DIALLING_DIGITS_MAX: Final = 4
+_CASES: Final[dict[str, CodeCase]] = {"UPPER": "UPPER", "LOWER": "LOWER", "AS_IT_IS": "AS_IT_IS"}
+_QUERY_IDENTIFIERS: Final = ("id", "mobile", "email", "externalId", "cardnumber")
+
+
+class Asked(Struct, frozen=True):
+    """A command that may go to the ledger, and how its answer is to be shown."""
+
+    command: Redeem | Check
+    zone: ZoneInfo
+    case: CodeCase
+
+
+class Claims:
+    """Makes commands of redeem, bulk redeem and redeemability requests."""
+
+    def __init__(self, attribution: Attribution) -> None:
+        self._attribution = attribution
+
+    async def from_body(self, call: Call, *, is_check: bool = False) -> Asked | Code:
+        """From a redeem body."""
+        raw = await call.body()
+        if isinstance(raw, Code):
+            return raw
+        body = requests.decoded(raw)
+        if body is Code.MALFORMED:
+            return body
+        if not isinstance(body, Code) and len(body.redemption_request_list or ()) > REDEEM_ITEMS_MAX:
+            return Code.INVALID_INPUT
+        seat = await self._seat(call)
+        if isinstance(seat, Code):
+            return seat
+        if isinstance(body, Code):
+            return body
+        return _from_body(call, *seat, raw, body, is_check=is_check)
+
+    async def from_query(self, call: Call) -> Asked | Code:
+        """From the query of a redeemability request."""
+        codes = call.params.get("code")
+        if codes is not None and len(_split(codes)) > REDEEM_ITEMS_MAX:
+            return Code.INVALID_INPUT
+        seat = await self._seat(call)
+        return seat if isinstance(seat, Code) else _from_query(call, *seat)
+
+    async def _seat(self, call: Call) -> tuple[Org, Till] | Code:
+        till = await self._attribution.till_of(call)
+        if isinstance(till, Code):
+            return till
+        org = call.principal.org
+        return Code.ORG_MISCONFIGURED if org is None else (org, till)
+
+
+def _from_body(call: Call, org: Org, till: Till, raw: bytes, body: requests.RedeemBody, *, is_check: bool) -> Asked | Code:
+    items = requests.items_of(body)
+    if isinstance(items, Code):
+        return items
+    at_ms = _instant(body.redemption_time, org.zone)
+    key = _idempotency_key(call, raw)
+    if isinstance(at_ms, Code) or isinstance(key, Code) or not requests.is_transaction_number(body.transaction_number):
+        return Code.INVALID_INPUT
+    amount = requests.amount_of(body.bill_amount)
+    if isinstance(amount, Code):
+        return amount
+    customer = requests.identifiers_of(body.user, country_code(call, org), org.settings.mobile_digits)
+    claim = (org.id, till.place, customer, items, amount, body.transaction_number, at_ms, call.request_id)
+    return Asked(Check(*claim) if is_check else Redeem(*claim, key), org.zone, code_case(call))
+
+
+def _from_query(call: Call, org: Org, till: Till) -> Asked | Code:
+    items = _query_items(call)
+    if isinstance(items, Code):
+        return items
+    at_ms = _instant(_one(call, "redemptionTime"), org.zone)
+    number = _one(call, "transactionNumber")
+    if isinstance(at_ms, Code) or not requests.is_transaction_number(number):
+        return Code.INVALID_INPUT
+    amount_text = _one(call, "billAmount")
+    amount: Decimal | Code | None = requests.amount_from_text(amount_text) if amount_text else None
+    if isinstance(amount, Code):
+        return amount
+    sent = tuple((kind, _one(call, kind)) for kind in _QUERY_IDENTIFIERS)
+    customer = requests.normal_identifiers(sent, country_code(call, org), org.settings.mobile_digits)
+    command = Check(org.id, till.place, customer, items, amount, number, at_ms, call.request_id)
+    return Asked(command, org.zone, code_case(call))
+
+
+def _query_items(call: Call) -> tuple[Item, ...] | Code:
+    """Codes, comma-separated, else coupon ids. Neither is 781 for the request (corrections 5)."""
+    validation_code = _one(call, "validation_code") or _one(call, "validationCode") or ""
+    by_missed_call = (_one(call, "validation_type") or _one(call, "validationType") or "").upper() == "MISSED_CALL"
+    codes, ids = call.params.get("code"), call.params.get("couponId")
+    if codes is not None:
+        return tuple(Item(code, None, validation_code, by_missed_call) for code in _split(codes))
+    if not ids:
+        return Code.IDENTIFIER_MISSING
+    items = []
+    for text in _split(ids):
+        coupon_id = requests.coupon_id_of(text)
+        if isinstance(coupon_id, Code):
+            return coupon_id
+        items.append(Item(None, coupon_id, validation_code, by_missed_call))
+    return tuple(items) if len(items) <= REDEEM_ITEMS_MAX else Code.INVALID_INPUT
+
+
+def code_case(call: Call) -> CodeCase:
+    """How codes are shown (README 7); both spellings of the parameter, and any case of its value."""
+    if not call.query_string:
+        return "UPPER"
+    wanted = _one(call, "coupon_code_case") or _one(call, "couponCodeCase") or ""
+    return _CASES.get(wanted.upper(), "UPPER")
+
+
+def flag(call: Call, *names: str) -> bool | Code:
+    """A boolean query parameter under any of its spellings; absent or empty is false."""
+    for name in names:
+        match (_one(call, name) or "").lower():
+            case "true" | "1":
+                return True
+            case "" | "false" | "0":
+                continue
+            case _:
+                return Code.INVALID_INPUT
+    return False
+
+
+def country_code(call: Call, org: Org) -> str:
+    """The dialling code put before national mobiles: the request's own, else the org's (README 2.3)."""
+    sent = call.raw_header(b"x-cap-client-countrycode")
+    if not sent:
+        return org.country_code
+    digits = sent.strip().lstrip(b"+")
+    return digits.decode() if digits.isdigit() and len(digits) <= _DIALLING_DIGITS_MAX else org.country_code
+
+
+def _idempotency_key(call: Call, raw: bytes) -> IdempotencyKey | Code | None:
+    sent = call.raw_header(b"idempotency-key") or call.raw_header(b"x-cap-idempotency-key")
+    if not sent:
+        return None
+    if len(sent) > IDEMPOTENCY_KEY_CHARS_MAX or sent.translate(None, _KEY_BYTES):
+        return Code.INVALID_INPUT
+    digest = idempotency.explicit_digest(call.principal.scope, sent.decode())
+    return IdempotencyKey(digest, idempotency.fingerprint_of(call.path.encode(), raw))
+
+
+def _instant(text: str | None, zone: ZoneInfo) -> int | Code | None:
+    if not text:
+        return None
+    at_ms = times.instant_ms(text, zone)
+    return Code.INVALID_INPUT if at_ms is None else at_ms
+
+
+def _one(call: Call, name: str) -> str | None:
+    """A query parameter; of several with one name, the first."""
+    value = call.params.get(name)
+    return value[0] if isinstance(value, list) else value
+
+
+def _split(value: str | Sequence[str]) -> list[str]:
+    return (value if isinstance(value, str) else ",".join(value)).split(",")
