@@ -39,6 +39,7 @@ LOCK_WAIT_MS_MAX: Final = 5_000
 STATEMENT_MS_MAX: Final = 6_000
 REQUEST_BUDGET_MS_MAX: Final = 10_000
 DRAIN_MS_MAX: Final = 15_000
+DRAIN_NOTICE_MS: Final = 500
 CONNECT_MS_MAX: Final = 2_000
 MIGRATION_LOCK_WAIT_MS_MAX: Final = 120_000
 
@@ -52,6 +53,9 @@ DERIVED_IDEMPOTENCY_HOURS_MAX: Final = 24 * 30
 SERIAL_BITS: Final = 32
 ORG_BITS: Final = 20
 SERIAL_BLOCK: Final = 4096
+
+# Imports. A chunk is one transaction: short enough that a server's writers need not notice.
+IMPORT_CHUNK_ROWS: Final = 2_000
 
 # Caches, in entries.
 SERIES_CACHE_MAX: Final = 100_000
@@ -72,6 +76,7 @@ TOKEN_S_MAX: Final = 30 * 24 * 3600
 assert REDEEM_ITEMS_MAX <= BATCH_ITEMS_MAX, "one request must fit one batch"
 assert BATCH_ITEMS_MAX <= SERIAL_BLOCK, "one block of ids must serve a whole batch"
 assert BATCH_COMMANDS_MAX <= QUEUE_COMMANDS_MAX, "a full batch must fit the queue"
+assert DRAIN_NOTICE_MS < DRAIN_MS_MAX
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
 assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
 assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"
