@@ -16,11 +16,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from couponry.core.currency import CURRENCIES
 from couponry.core.identifiers import is_email
 from couponry.core.limits import IDENTIFIER_CHARS_MAX
+from couponry.core.model import Org
 from couponry.core.org_settings import OrgSettings, settings_problem
 from couponry.core.problem import Problem
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.engine import ReadTransaction, WriteTransaction
+from couponry.store.rows import org_from_rows
 
 LoginKind = Literal["till", "client", "user"]
 Role = Literal["admin", "marketer", "support", "auditor"]
@@ -63,6 +65,22 @@ def create_org(
 def org_exists(tx: ReadTransaction, org_id: int) -> bool:
     """Whether there is such a tenant."""
     return bool(tx.rows(select(t.org.c.id).where(t.org.c.id == org_id), {}))
+
+
+def read_org(tx: ReadTransaction, org_id: int) -> Org | Problem:
+    """The tenant as rules see it."""
+    rows = tx.rows(select(t.org).where(t.org.c.id == org_id), {})
+    labels = tx.rows(select(t.status_label).where(t.status_label.c.org_id == org_id), {})
+    if not rows:
+        return _unknown_org(org_id)
+    return org_from_rows(rows[0], labels) or Problem(
+        "misconfigured", f"the time zone, currency or settings of org {org_id} are unusable"
+    )
+
+
+def status_labels(tx: ReadTransaction, org_id: int) -> frozenset[str]:
+    """The names of the org's customer statuses."""
+    return frozenset(row.label for row in tx.rows(select(t.status_label.c.label).where(t.status_label.c.org_id == org_id), {}))
 
 
 def read_settings(tx: ReadTransaction, org_id: int) -> OrgSettings | Problem:

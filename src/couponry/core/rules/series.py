@@ -25,7 +25,7 @@ OWNER_FIELDS: Final = frozenset({"ownedBy", "ownerId", "ownerValidity"})
 YEARS_WITHOUT_EXPIRY: Final = 100
 
 _FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(Terms)}
-_WIRE_NAMES: Final = _FIELDS.keys() - {"zone", "hasAudience"}
+WIRE_NAMES: Final = _FIELDS.keys() - {"zone", "hasAudience"}
 _DATES: Final = ("validTillDate", "redemptionValidFrom", "dvsExpiryDate")
 _NESTED: Final = ("redemptionOrgEntityDetails", "targetUserDetails", "customPropertyMap", "productInfo")
 _JSON_TEXTS: Final = ("mutualExclusiveSeriesIds", "redemptionRange", "redeemAtStore", "storeIdsJson")
@@ -79,7 +79,7 @@ def terms_from_wire(
 
     `series_id` is the series' own id, once it has one. `keeps_owner` takes the owner's fields, which clients cannot write.
     """
-    taken = _WIRE_NAMES if keeps_owner else _WIRE_NAMES - OWNER_FIELDS
+    taken = WIRE_NAMES if keeps_owner else WIRE_NAMES - OWNER_FIELDS
     given = {
         name: value for name, value in fields.items() if name in taken and value is not None and (name in _TEXTS or value != "")
     }

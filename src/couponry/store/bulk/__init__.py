@@ -1,7 +1,7 @@
 """Many rows at once: customers, series and coupons from CSV files or from hand, in chunks of one transaction each.
 
-A row that cannot be taken costs nothing but itself: it goes to the error file with its code. Counters move with the rows that they
-count, in the same transaction, so an import that is killed leaves whole chunks and can be run again.
+A row that cannot be taken costs nothing but itself: it goes to the error file with its code. Counters move with the rows that
+they count, in the same transaction, so an import that is killed leaves whole chunks and can be run again.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ class Kind(Protocol):
         """The columns without which no row could be taken."""
 
     def write(self, tx: WriteTransaction, rows: list[Cells], seen: set[Hashable]) -> list[Problem | None]:
-        """Write what can be written, and say for each row why not. `seen` holds unique keys of earlier rows, and takes new ones."""
+        """Write what can be written, and say for each row why not. `seen` holds keys of earlier rows, and takes new ones."""
 
 
 class Result(Struct, frozen=True, rename="camel"):

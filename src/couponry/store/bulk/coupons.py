@@ -3,7 +3,6 @@
 What was issued elsewhere is taken as it was, so of the limits of issue only `maxCreate` is kept here.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,7 +103,7 @@ class Coupons:
         current = (version.org_id == org_parameter(), version.series_id == t.series.c.id, version.version == t.series.c.version)
         found = (
             select(t.series.c.code_key, t.series.c.id, version.version, version.terms)
-            .select_from(keys.probing(t.series, ("code_key", 0)))
+            .select_from(keys.probing(t.series, "code_key", index="uq_series_code"))
             .join(t.series_version, current[0] & current[1] & current[2])
         )
         self._series.update(dict.fromkeys(wanted))
@@ -160,30 +159,24 @@ class Coupons:
     def _taken(self, tx: ReadTransaction, drafts: list[_Draft]) -> set[Hashable]:
         """Which of these codes and records there are already."""
         keys = tx.dialect.keys("wanted", String(), BigInteger())
-        match = keys.probing(t.coupon, ("code_key", 0), ("holder_id", 1))
+        match = keys.probing(t.coupon, "code_key", "holder_id", index="uq_coupon_code")
         found = select(t.coupon.c.code_key, t.coupon.c.holder_id).select_from(match).where(t.coupon.c.revision == 0)
         wanted = keys.bound([(draft.code_key, draft.holder_id) for draft in drafts])
         return {tuple(row) for row in tx.rows(found, {org_parameter().key: self.org.id, **wanted})}
 
-    def _issues_left(self, tx: WriteTransaction, drafts: list[_Draft]) -> Counter[int]:
-        """How many more coupons each series may issue, the capped ones' counters locked; far more than a chunk where no cap is."""
-        left: Counter[int] = Counter({draft.series.id: len(drafts) for draft in drafts})
+    def _issues_left(self, tx: WriteTransaction, drafts: list[_Draft]) -> dict[int, int]:
+        """How many more coupons each series may issue: all of these where no cap is, else by the counter, which stays locked."""
+        left = {draft.series.id: len(drafts) for draft in drafts}
         capped = sorted({draft.series.id for draft in drafts if draft.series.terms.max_create >= 0})
         if not capped:
             return left
         counter = t.series_counter.c
         keys = tx.dialect.keys("wanted", BigInteger())
-        found = select(counter.series_id, counter.issued_max - counter.issued_elsewhere - counter.issued).where(
-            counter.stripe == 0
-        )
-        locked = found.select_from(keys.probing(t.series_counter, ("series_id", 0))).order_by(counter.series_id)
+        room = counter.issued_max - counter.issued_elsewhere - counter.issued
+        found = select(counter.series_id, room).where(counter.stripe == 0)
+        locked = found.select_from(keys.probing(t.series_counter, "series_id")).order_by(counter.series_id)
         wanted = {org_parameter().key: self.org.id, **keys.bound([(series_id,) for series_id in capped])}
-        left.update(
-            {
-                series_id: room - left[series_id]
-                for series_id, room in tx.rows(tx.dialect.locked(locked, t.series_counter), wanted)
-            }
-        )
+        left.update(dict(tx.rows(tx.dialect.locked(locked, t.series_counter), wanted)))
         return left
 
     def _create(self, tx: WriteTransaction, new: list[_Draft]) -> None:
@@ -209,7 +202,7 @@ class Coupons:
         tx.write(count, org_id, _counted(issued))
 
 
-def _problem(draft: _Draft, taken: set[Hashable], left: Counter[int]) -> Problem | None:
+def _problem(draft: _Draft, taken: set[Hashable], left: dict[int, int]) -> Problem | None:
     """What stands in the way of a sound coupon."""
     if not draft.is_revoked and (draft.code_key, draft.holder_id) in taken:
         if draft.holder_id:

@@ -109,7 +109,7 @@ class Customers:
         names = (_text(cells, "firstName"), _text(cells, "lastName"))
         return (*names, *identifiers, loyalty, fraud, label, int(count), registered_ms, self.now_ms)
 
-    def _identifier(self, kind: str, text: str) -> str | None | Problem:
+    def _identifier(self, kind: str, text: str) -> str | Problem | None:
         if not text:
             return None
         if kind == "mobile":
@@ -137,9 +137,11 @@ def customer_ids(tx: ReadTransaction, org_id: int, column: str, values: Sequence
     if not values:
         return {}
     keys = tx.dialect.keys("wanted", String())
-    found = select(t.customer.c[column], t.customer.c.id).select_from(keys.probing(t.customer, (column, 0)))
+    found = select(t.customer.c[column], t.customer.c.id).select_from(
+        keys.probing(t.customer, column, index=f"uq_customer_{column}")
+    )
     rows = tx.rows(found, {org_parameter().key: org_id, **keys.bound([(value,) for value in values])})
-    return {value: customer_id for value, customer_id in rows}
+    return {value: int(customer_id) for value, customer_id in rows}
 
 
 def _taken_problem(draft: tuple[Any, ...], taken: set[Hashable]) -> Problem | None:

@@ -7,14 +7,13 @@ that failed; a cell that a spreadsheet would run as a formula is put behind an a
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import mkstemp
-from typing import BinaryIO, Final, Self, TextIO
+from typing import Any, BinaryIO, Final, Self, TextIO
 
-from couponry.core.limits import IMPORT_CELL_CHARS_MAX
 from couponry.core.problem import Problem
 
 ERROR_COLUMNS: Final = ("errorCode", "errorMessage")
@@ -33,7 +32,7 @@ class FileUnusable(Exception):
 class Line:
     """A row of the file: its cells by column, or why it cannot be read."""
 
-    cells: dict[str, str]
+    cells: Mapping[str, Any]
     problem: Problem | None = None
 
 
@@ -45,8 +44,7 @@ class CsvReader:
         file.seek(0)
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start:
             raise FileUnusable("the file is not UTF-8 text; save it as CSV UTF-8")
-        csv.field_size_limit(IMPORT_CELL_CHARS_MAX)
-        # A byte that is not UTF-8 becomes a lone surrogate, which costs the row that holds it and goes into the error file as it was.
+        # A byte that is not UTF-8 becomes a lone surrogate, which costs its row and goes into the error file as it was.
         text = TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._text = text  # or it would close the file
         self._rows = csv.reader(text, strict=True)

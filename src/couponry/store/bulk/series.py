@@ -8,10 +8,9 @@ from sqlalchemy import String, select
 
 from couponry.core import ids
 from couponry.core.codes import code_key
-from couponry.core.model import Handling, Org, Terms
+from couponry.core.model import Org, Terms
 from couponry.core.problem import Problem
 from couponry.core.rules.series import MANDATORY, WIRE_NAMES, terms_from_wire
-from couponry.core.series import series_from_terms
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk import Cells
@@ -66,13 +65,17 @@ class SeriesRows:
 
     def _taken_codes(self, tx: ReadTransaction, drafts: list[tuple[Terms, list[str]]]) -> set[Hashable]:
         keys = tx.dialect.keys("wanted", String())
-        found = select(t.series.c.code_key).select_from(keys.probing(t.series, ("code_key", 0)))
+        found = select(t.series.c.code_key).select_from(keys.probing(t.series, "code_key", index="uq_series_code"))
         wanted = keys.bound([(code_key(terms.series_code),) for terms, _ in drafts])
         return {("series", row.code_key) for row in tx.rows(found, {org_parameter().key: self.org.id, **wanted})}
 
     def _taken_shared_codes(self, tx: ReadTransaction, drafts: list[tuple[Terms, list[str]]]) -> set[Hashable]:
         keys = tx.dialect.keys("wanted", String())
-        found = select(t.coupon.c.code_key).select_from(keys.probing(t.coupon, ("code_key", 0))).where(t.coupon.c.revision == 0)
+        found = (
+            select(t.coupon.c.code_key)
+            .select_from(keys.probing(t.coupon, "code_key", index="uq_coupon_code"))
+            .where(t.coupon.c.revision == 0)
+        )
         wanted = keys.bound([(code_key(terms.generic_code),) for terms, _ in drafts if terms.generic_code])
         return {("coupon", row.code_key) for row in tx.rows(found, {org_parameter().key: self.org.id, **wanted})}
 
