@@ -1,0 +1,27 @@
+"""Whether a redeem slows down as coupons pile up."""
+
+from typing import Final
+
+from bench.data import Coupons
+from bench.installation import Installation
+from bench.scenarios import SPREAD, Pace, Run, Runner
+
+FEW_COUPONS: Final = 100_000
+# Imported in files of this many rows.
+FILE_ROWS: Final = 1_000_000
+
+
+def measured(installation: Installation, pace: Pace, database_pid: int | None, many: int) -> dict[int, list[Run]]:
+    """Runs of a single redeem by the number of coupons stored: few, then many."""
+    with installation.couponry.serving():
+        runner = Runner(installation, pace, database_pid)
+        found = {FEW_COUPONS: [runner.run(SPREAD) for _ in range(pace.pairs)]}
+        missing = many - FEW_COUPONS
+        for at in range(0, missing, FILE_ROWS):
+            installation.add(Coupons(f"G{_letters(at // FILE_ROWS)}", min(FILE_ROWS, missing - at), installation.size))
+        found[many] = [runner.run(SPREAD) for _ in range(pace.pairs)]
+    return found
+
+
+def _letters(number: int) -> str:
+    return "".join(chr(ord("A") + int(digit)) for digit in str(number))
