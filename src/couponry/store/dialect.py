@@ -12,8 +12,21 @@ from typing import Any, Protocol
 
 import msgspec
 import psycopg
-from sqlalchemy import ARRAY, BindParameter, ColumnElement, Connection, FromClause, Join, Select, Table, and_, bindparam, func
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Join,
+    Select,
+    SelectBase,
+    Table,
+    and_,
+    bindparam,
+    func,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
@@ -81,6 +94,15 @@ def org_parameter() -> BindParameter[int]:
 
 
 @dataclass(frozen=True)
+class Read:
+    """A select compiled once: its text, and its parameters with their constants. Hot statements skip SQLAlchemy's execution."""
+
+    sql: str
+    names: tuple[str, ...]
+    constants: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Write:
     """A bulk write of one table. A row is a tuple with a value per column, in this order."""
 
@@ -96,6 +118,12 @@ class Dialect(Protocol):
 
     def keys(self, name: str, *types: TypeEngine[Any]) -> Keys:
         """A FROM clause over a list of keys with columns of these types."""
+
+    def read(self, select: SelectBase) -> Read:
+        """Compile a select."""
+
+    def rows(self, connection: Connection, read: Read, parameters: dict[str, Any]) -> list[Row]:
+        """All rows of a compiled select, as plain tuples."""
 
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:
         """The same rows, locked against other writers in the select's order."""
@@ -127,6 +155,17 @@ class Sqlite:
         source = func.json_each(bindparam(parameter)).table_valued("value", name=name)
         columns = tuple(func.json_extract(source.c.value, f"$[{at}]", type_=kind) for at, kind in enumerate(types))
         return Keys(source, columns, (parameter,))
+
+    def read(self, select: SelectBase) -> Read:
+        """With `?` for each parameter, in order."""
+        compiled = select.compile(dialect=_SQLITE)
+        assert isinstance(compiled, SQLCompiler)
+        return Read(str(compiled), tuple(compiled.positiontup or ()), _constants(compiled))
+
+    def rows(self, connection: Connection, read: Read, parameters: dict[str, Any]) -> list[Row]:
+        """Parameters by position."""
+        known = read.constants | parameters
+        return _fetched(connection, read.sql, tuple([known[name] for name in read.names]))
 
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:  # noqa: ARG002 - nothing to lock
         """Nothing to add: the write transaction holds the file's only write lock."""
@@ -182,6 +221,16 @@ class Postgresql:
         source = func.unnest(*arrays).table_valued(*(f"k{at}" for at in range(len(types)))).render_derived(name=name)
         return Keys(source, tuple(source.c), parameters)
 
+    def read(self, select: SelectBase) -> Read:
+        """With `%(name)s` for each parameter."""
+        compiled = select.compile(dialect=_POSTGRESQL)
+        assert isinstance(compiled, SQLCompiler)
+        return Read(str(compiled), (), _constants(compiled))
+
+    def rows(self, connection: Connection, read: Read, parameters: dict[str, Any]) -> list[Row]:
+        """Parameters by name."""
+        return _fetched(connection, read.sql, read.constants | parameters)
+
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:
         """FOR NO KEY UPDATE: other writers of the row wait, readers and foreign keys don't."""
         return select.with_for_update(key_share=True, of=table)
@@ -236,7 +285,21 @@ class Postgresql:
         return f"unnest({arrays}) AS k({', '.join(columns)})"
 
 
-_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+_SQLITE = sqlite.dialect()
+_POSTGRESQL = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+
+
+def _constants(compiled: SQLCompiler) -> dict[str, Any]:
+    """The values that stand in the statement itself, by parameter."""
+    return {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+
+
+def _fetched(connection: Connection, sql: str, parameters: Any) -> list[Row]:  # noqa: ANN401 - a tuple or a dict, as the driver takes them
+    """All rows straight from the driver's cursor: SQLAlchemy's row objects would cost more than the look-up."""
+    result = connection.exec_driver_sql(sql, parameters)
+    rows: list[Row] = result.cursor.fetchall()  # type: ignore[assignment]  # both drivers return lists of tuples
+    result.close()
+    return rows
 
 
 def _on_conflict_add(table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str], greatest: str) -> str:

@@ -18,7 +18,7 @@ from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, ReadTransaction, StoreError
-from couponry.store.rows import org_from_rows
+from couponry.store.rows import ORG_COLUMNS, org_from_rows
 
 EntityType = Literal["TILL", "STORE_CODE", "STORE_NAME", "STORE_EXTERNAL_ID", "STORE_EXTERNAL_ID_1", "STORE_EXTERNAL_ID_2"]
 
@@ -188,7 +188,7 @@ class Directory:
 
 
 def _org(tx: ReadTransaction, org_id: int) -> Org | None:
-    rows = tx.rows(select(t.org).where(t.org.c.id == org_id), {})
+    rows = tx.rows(select(*ORG_COLUMNS).where(t.org.c.id == org_id), {})
     return org_from_rows(rows[0], []) if rows else None
 
 

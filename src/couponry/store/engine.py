@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from couponry.core import limits
-from couponry.store.dialect import Dialect, Postgresql, Row, Sqlite, Trouble, Write
+from couponry.store.dialect import Dialect, Postgresql, Read, Row, Sqlite, Trouble, Write
 
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -55,8 +55,12 @@ class ReadTransaction:
         self.stage = Stage.COUPONS
 
     def rows(self, statement: Executable, parameters: dict[str, Any]) -> list[Any]:
-        """All rows of a select."""
+        """All rows of a select, by column name; for statements off the hot path."""
         return list(self.connection.execute(statement, parameters))
+
+    def read(self, read: Read, parameters: dict[str, Any]) -> list[Row]:
+        """All rows of a compiled select, as plain tuples."""
+        return self.dialect.rows(self.connection, read, parameters)
 
 
 class WriteTransaction(ReadTransaction):

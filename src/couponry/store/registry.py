@@ -22,7 +22,7 @@ from couponry.core.problem import Problem
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.engine import ReadTransaction, WriteTransaction
-from couponry.store.rows import org_from_rows
+from couponry.store.rows import LABEL_COLUMNS, ORG_COLUMNS, org_from_rows
 
 LoginKind = Literal["till", "client", "user"]
 Role = Literal["admin", "marketer", "support", "auditor"]
@@ -69,8 +69,8 @@ def org_exists(tx: ReadTransaction, org_id: int) -> bool:
 
 def read_org(tx: ReadTransaction, org_id: int) -> Org | Problem:
     """The tenant as rules see it."""
-    rows = tx.rows(select(t.org).where(t.org.c.id == org_id), {})
-    labels = tx.rows(select(t.status_label).where(t.status_label.c.org_id == org_id), {})
+    rows = tx.rows(select(*ORG_COLUMNS).where(t.org.c.id == org_id), {})
+    labels = tx.rows(select(*LABEL_COLUMNS).where(t.status_label.c.org_id == org_id), {})
     if not rows:
         return _unknown_org(org_id)
     return org_from_rows(rows[0], labels) or Problem(

@@ -1,17 +1,29 @@
 """Rows of the database as the core's data, and back: the only place that knows both forms."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from couponry.core.currency import CURRENCIES
 from couponry.core.limits import MONEY_SCALE
 from couponry.core.model import Coupon, Customer, Org, Terms
 from couponry.core.org_settings import OrgSettings
 from couponry.core.series import Series, series_from_terms
 from couponry.store import schema as t
+from couponry.store.dialect import Row
 
+ORG_COLUMNS: Final = (
+    t.org.c.id,
+    t.org.c.time_zone,
+    t.org.c.currency,
+    t.org.c.country_code,
+    t.org.c.settings,
+    t.org.c.version,
+)
+LABEL_COLUMNS: Final = (t.status_label.c.label, t.status_label.c.blocks_issue, t.status_label.c.blocks_redemption)
 COUPON_COLUMNS: Final = (
     t.coupon.c.id,
     t.coupon.c.series_id,
@@ -43,43 +55,35 @@ CUSTOMER_COLUMNS: Final = (
     t.customer.c.deleted_ms,
     t.customer.c.custom_fields,
 )
-_CUSTOMER_FIELDS: Final = tuple(column.name for column in CUSTOMER_COLUMNS[:-3])
-_CURRENCY_LETTERS: Final = 3
 
 
-def org_from_rows(org: Any, labels: list[Any]) -> Org | None:  # noqa: ANN401 - rows of `org` and `status_label`
-    """The org, or None when its zone, currency or settings cannot be used (795)."""
+def org_from_rows(org: Row, labels: list[Row]) -> Org | None:
+    """From `ORG_COLUMNS` and `LABEL_COLUMNS`; None when the zone, currency or settings are unusable (795)."""
+    org_id, zone, currency, country_code, settings, _version = org
     try:
-        zone = ZoneInfo(org.time_zone)
-        settings = msgspec.json.decode(org.settings, type=OrgSettings)
+        usable = Org(
+            id=org_id,
+            zone=ZoneInfo(zone),
+            currency=currency,
+            country_code=country_code,
+            settings=msgspec.json.decode(settings, type=OrgSettings),
+            issue_blocking_labels=frozenset(label for label, blocks_issue, _ in labels if blocks_issue),
+            redemption_blocking_labels=frozenset(label for label, _, blocks_redemption in labels if blocks_redemption),
+        )
     except (ValueError, ZoneInfoNotFoundError, msgspec.MsgspecError):
         return None
-    if len(org.currency) != _CURRENCY_LETTERS or not org.currency.isalpha():
-        return None
-    return Org(
-        id=org.id,
-        zone=zone,
-        currency=org.currency,
-        country_code=org.country_code,
-        settings=settings,
-        issue_blocking_labels=frozenset(row.label for row in labels if row.blocks_issue),
-        redemption_blocking_labels=frozenset(row.label for row in labels if row.blocks_redemption),
-    )
+    return usable if currency in CURRENCIES else None
 
 
-def customer_from_row(row: tuple[Any, ...]) -> Customer:
+def customer_from_row(row: Sequence[Any]) -> Customer:
     """From `CUSTOMER_COLUMNS`; merged away or deleted is gone."""
-    fields: dict[str, Any] = dict(zip(_CUSTOMER_FIELDS, row, strict=False))
-    *_, merged_into_id, deleted_ms, custom_fields = row
-    return Customer(
-        **fields,
-        gone=merged_into_id is not None or deleted_ms is not None,
-        custom_fields=msgspec.json.decode(custom_fields) if custom_fields else {},
-    )
+    *known, merged_into_id, deleted_ms, custom_fields = row
+    is_gone = merged_into_id is not None or deleted_ms is not None
+    return Customer(*(*known, is_gone, msgspec.json.decode(custom_fields) if custom_fields else {}))
 
 
-def coupon_from_row(row: tuple[Any, ...]) -> Coupon:
-    """From `COUPON_COLUMNS`."""
+def coupon_from_row(row: Row) -> Coupon:
+    """From the first columns of a row, `COUPON_COLUMNS`."""
     coupon_id, series_id, code, holder_id, customer_id, issued_ms, expires_local, revoked_ms, redeemed, uses = row[:10]
     return Coupon(
         coupon_id, series_id, code, holder_id, customer_id, issued_ms, expires_local, revoked_ms is not None, redeemed, uses
