@@ -76,10 +76,9 @@ def org_from_rows(org: Row, labels: list[Row]) -> Org | None:
 
 
 def customer_from_row(row: Sequence[Any]) -> Customer:
-    """From `CUSTOMER_COLUMNS`; merged away or deleted is gone."""
-    *known, merged_into_id, deleted_ms, custom_fields = row
-    is_gone = merged_into_id is not None or deleted_ms is not None
-    return Customer(*(*known, is_gone, msgspec.json.decode(custom_fields) if custom_fields else {}))
+    """From `CUSTOMER_COLUMNS`; merged away or deleted is gone. SQLite keeps a boolean as a number."""
+    is_gone = row[14] is not None or row[15] is not None
+    return Customer(*(*row[:8], bool(row[8]), *row[9:14], is_gone, msgspec.json.decode(row[16]) if row[16] else {}))
 
 
 def coupon_from_row(row: Row) -> Coupon:
