@@ -248,14 +248,14 @@ class _Fold:
 
 def _verdict(judged: list[_Judged], *, passed: Code, mixed: Code) -> tuple[Code, tuple[ItemOutcome, ...]]:
     """The request's code, and each item's once the others are known: all pass, or none does (status-codes 4)."""
-    outcomes = tuple(found.outcome for found in judged)
+    outcomes = tuple([found.outcome for found in judged])
+    if len(outcomes) == 1:
+        return outcomes[0].status, outcomes
     broken = next((outcome.status for outcome in outcomes if outcome.status.is_service_failure), None)
     if broken:
         return broken, outcomes
     if all(outcome.status is passed for outcome in outcomes):
         return passed, outcomes
-    if len(outcomes) == 1:
-        return outcomes[0].status, outcomes
     if not any(outcome.status in (passed, Code.OTHER_COUPON_FAILED) for outcome in outcomes):
         return Code.ALL_FAILED, outcomes
     return mixed, tuple(
@@ -275,6 +275,8 @@ def _refused_whole(command: Command, status: Code, customer: Customer | None) ->
 
 def _misshapen(items: Sequence[Item], coupons: list[Coupon | None]) -> list[Code | None]:
     """What is wrong with the request's own shape, item by item: 781, 747 (status-codes 4)."""
+    if len(items) == 1:
+        return [Code.IDENTIFIER_MISSING if items[0].code is None and items[0].coupon_id is None else None]
     times_named = Counter(map(_named, items, coupons))
     return [
         Code.IDENTIFIER_MISSING

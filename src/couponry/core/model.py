@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -98,6 +98,10 @@ class Product(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True)
     product_codes: list[str] | None = None
 
 
+ALWAYS: Final = date(1970, 1, 1)
+"""The default of `redemptionValidFrom`, long before any coupon."""
+
+
 class Terms(Struct, frozen=True, rename="camel", omit_defaults=True):
     """One version of a series' terms under the wire's own names (rules 2). Dates are local to `zone`; -1 means unlimited."""
 
@@ -143,7 +147,7 @@ class Terms(Struct, frozen=True, rename="camel", omit_defaults=True):
     redemption_per_coupon_max_limit: int = -1
     max_redemptions_in_series_per_user: int = -1
     min_days_between_redemption: int = -1
-    redemption_valid_from: date = date(1970, 1, 1)
+    redemption_valid_from: date = ALWAYS
     redemption_valid_after_days: int = 0
     redemption_range: str = '{"dom":[-1],"dow":[-1],"hours":[-1]}'
     min_bill_amount: Decimal = Decimal(0)

@@ -29,6 +29,9 @@ class Window(Struct, frozen=True, gc=False):
         )
 
 
+ANY_TIME: Final = Window()
+
+
 class Scope(Struct, frozen=True, gc=False):
     """Where a series may be redeemed (rules 8); all empty means everywhere."""
 

@@ -13,8 +13,8 @@ from couponry.core.codes import is_well_formed
 from couponry.core.commands import Claim, Item, Redeem
 from couponry.core.ids import is_coupon_id, org_of
 from couponry.core.limits import MONEY_MAX, REDEMPTION_AHEAD_MS_MAX
-from couponry.core.model import Coupon, Customer, Handling, Org, Standing
-from couponry.core.series import Series
+from couponry.core.model import ALWAYS, Coupon, Customer, Handling, Org, Standing
+from couponry.core.series import ANY_TIME, Series
 from couponry.core.status import Code
 
 
@@ -168,6 +168,8 @@ def in_scope(attempt: Attempt) -> Code | None:
 def started(attempt: Attempt) -> Code | None:
     """C11a: not before `redemptionValidFrom`, nor before the issue date plus `redemptionValidAfterDays` (rules 7)."""
     terms, issued_ms = attempt.series.terms, attempt.coupon.issued_ms
+    if terms.redemption_valid_from == ALWAYS and terms.redemption_valid_after_days <= 0:
+        return None
     today = attempt.local_date(attempt.at_ms)
     if today < terms.redemption_valid_from:
         return Code.NOT_STARTED
@@ -184,8 +186,10 @@ def in_window(attempt: Attempt) -> Code | None:
         return Code.OUTSIDE_WINDOW
     if at_ms > attempt.now_ms + REDEMPTION_AHEAD_MS_MAX:
         return Code.OUTSIDE_WINDOW
-    local = expiry.local_time(at_ms // 1000, attempt.claim.place.time_zone)
-    return None if attempt.series.window.is_open(local) else Code.OUTSIDE_WINDOW
+    window = attempt.series.window
+    if window == ANY_TIME or window.is_open(expiry.local_time(at_ms // 1000, attempt.claim.place.time_zone)):
+        return None
+    return Code.OUTSIDE_WINDOW
 
 
 def transaction_number_given(attempt: Attempt) -> Code | None:
