@@ -1,7 +1,7 @@
 """The HTTP application of one process: its routes, its beginning and end, and what happens to errors."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -19,19 +19,57 @@ from couponry.api.gate import TOKEN_PATH, Gate
 from couponry.api.oauth import TokenGenerate
 from couponry.api.operations import Healthz, MetricsPage, Page, Readyz
 from couponry.api.rates import Rates
-from couponry.api.server import DrainingLoop, drain_with_notice
+from couponry.api.server import DrainingLoop
 from couponry.api.tokens import Tokens
 from couponry.api.v2.claims import Claims
 from couponry.api.v2.redeem import BulkRedeem, IsRedeemable, Redeem
+from couponry.core.limits import REQUEST_READ_MS_MAX
 from couponry.core.status import Code
 from couponry.ledger import Ledger
 from couponry.telemetry import Metrics, RequestIds
 
 _JSON: Final = "application/json; charset=utf-8"
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
-App = falcon.asgi.App[Call, falcon.asgi.Response]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 log = structlog.get_logger()
+
+
+class App(falcon.asgi.App[Call, falcon.asgi.Response]):
+    """Falcon's application, which does not wait forever for a body. Looking once a second costs less than a timer per request."""
+
+    def __init__(self, *, media_type: str, middleware: Gate) -> None:
+        super().__init__(media_type=media_type, request_type=Call, middleware=middleware)
+        self._seconds = 0
+        self._reading: dict[asyncio.Task[object], int] = {}
+
+    async def __call__(  # type: ignore[override] # as Falcon itself overrides its WSGI application
+        self, scope: dict[str, Any], receive: Receive, send: Send
+    ) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["method"] in _WITH_BODY:
+            receive = partial(self._receive_in_time, receive)
+        await super().__call__(scope, receive, send)
+
+    async def _receive_in_time(self, receive: Receive) -> Mapping[str, Any]:
+        task = asyncio.current_task()
+        assert task, "a server runs requests in tasks"
+        self._reading[task] = self._seconds
+        try:
+            return await receive()
+        finally:
+            del self._reading[task]
+
+    async def give_up_slow_senders(self) -> None:
+        """End requests whose body has been waited for too long, until cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            self._seconds += 1
+            for task, since_s in tuple(self._reading.items()):
+                if (self._seconds - since_s) * 1000 > REQUEST_READ_MS_MAX:
+                    task.cancel()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +90,8 @@ class Parts:
 class Lifespan:
     """Falcon calls this when the process starts and stops serving."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, app: App, parts: Parts) -> None:
+        self._app = app
         self._parts = parts
 
     async def process_startup(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
@@ -60,12 +99,17 @@ class Lifespan:
         self._parts.ledger.start()
         loop = asyncio.get_running_loop()
         if isinstance(loop, DrainingLoop):
-            loop.drain = partial(drain_with_notice, self._parts.ledger.drain)
+            loop.drain = self._drain
+        self._sweeper = loop.create_task(self._app.give_up_slow_senders())
         self._parts.on_start()
+
+    async def _drain(self, notice_ms: int) -> None:
+        await asyncio.gather(self._parts.ledger.drain(), asyncio.sleep(notice_ms / 1000))
 
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Let go of everything; after a drain the ledger has nothing left to do."""
         await self._parts.ledger.drain()
+        self._sweeper.cancel()
         self._parts.authenticator.close()
         self._parts.on_stop()
 
@@ -73,8 +117,8 @@ class Lifespan:
 def application(parts: Parts) -> App:
     """Everything that is served, behind the gate."""
     gate = Gate(parts.authenticator, Rates(parts.rate_limits), parts.ledger.admission, parts.metrics, parts.request_ids)
-    app: App = falcon.asgi.App(media_type=_JSON, request_type=Call, middleware=gate)
-    app.add_middleware(Lifespan(parts))
+    app = App(media_type=_JSON, middleware=gate)
+    app.add_middleware(Lifespan(app, parts))
     app.req_options.strip_url_path_trailing_slash = True
     claims = Claims(parts.attribution)
     routes: dict[str, object] = {

@@ -13,11 +13,12 @@ from couponry.core.status import Code
 class Call(falcon.asgi.Request):
     """A request with what the gate found out about it. `principal` is set on every route that needs a credential."""
 
-    __slots__ = ("principal", "request_id", "started_s")
+    __slots__ = ("is_turned_away", "principal", "request_id", "started_s")
 
     principal: Principal
     request_id: str
     started_s: float
+    is_turned_away: bool
 
     def raw_header(self, name: bytes) -> bytes | None:
         """A header by its lower-case name, as sent; several of one name are joined by commas."""

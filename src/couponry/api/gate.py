@@ -46,6 +46,7 @@ class Gate:
     async def process_request(self, req: Call, resp: falcon.asgi.Response) -> None:
         """Before routing: name the request, then 401, 403, 503 and 429 for everything below an API prefix."""
         req.started_s = perf_counter()
+        req.is_turned_away = False
         req.request_id = self._request_ids.take(req.raw_header(b"x-cap-request-id"))
         path = req.path
         if not path.startswith(_API) or path == TOKEN_PATH:
@@ -73,16 +74,20 @@ class Gate:
             return
         refused = self._admission()
         if refused:
+            req.is_turned_away = True
             _refuse(req, resp, refused)
 
     async def process_response(self, req: Call, resp: falcon.asgi.Response, _resource: object, _ok: bool) -> None:  # noqa: FBT001 - Falcon's own signature
-        """Name the request to its sender, and count it; only what failed leaves a line in the log."""
+        """Name the request to its sender, and count it.
+
+        Only what failed leaves a line in the log; what was turned away at the door may come by the thousands, and leaves none.
+        """
         resp.set_header("X-Cap-Requestid", req.request_id)
         status = resp.status_code
         seconds = perf_counter() - req.started_s
         route = req.uri_template or "-"
         self._metrics.request(route, status, seconds)
-        if status >= _FAILED:
+        if status >= _FAILED and not req.is_turned_away:
             write = log.warning if status >= _BROKEN else log.info
             write("request_failed", request_id=req.request_id, method=req.method, route=route, status=status)
 

@@ -34,15 +34,15 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from couponry.core.limits import DRAIN_MS_MAX, DRAIN_NOTICE_MS, REQUEST_BODY_BYTES_MAX
+from couponry.core.limits import DRAIN_MS_MAX, DRAIN_NOTICE_MS, REQUEST_BODY_BYTES_MAX, REQUEST_READ_MS_MAX
 
 _BIND_TRIES: Final = 20
 _BIND_AGAIN_S: Final = 0.1
 _BACKLOG: Final = 2048
-_HEADER_READ_MS_MAX: Final = 10_000
 _HEADERS_BYTES_MAX: Final = 64 * 1024
 
-Drain = Callable[[], Awaitable[None]]
+Drain = Callable[[int], Awaitable[None]]
+"""Refuses new work, finishes what was begun, and goes on refusing for at least so many milliseconds."""
 Ts = TypeVarTuple("Ts")
 
 log = structlog.get_logger()
@@ -62,18 +62,18 @@ class DrainingLoop(uvloop.Loop):
     def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         """Remember what the signal is to do, and drain first."""
         self._stop = lambda: callback(*args)
-        super().add_signal_handler(sig, self.stop_gently)
+        super().add_signal_handler(sig, self.stop_gently, DRAIN_NOTICE_MS)
 
-    def stop_gently(self) -> None:
+    def stop_gently(self, notice_ms: int) -> None:
         """Begin to stop; further calls change nothing."""
         if not self._is_stopping:
             self._is_stopping = True
-            self._stopping = self.create_task(self._drain_and_stop())
+            self._stopping = self.create_task(self._drain_and_stop(notice_ms))
 
-    async def _drain_and_stop(self) -> None:
+    async def _drain_and_stop(self, notice_ms: int) -> None:
         try:
             if self.drain:
-                await asyncio.wait_for(self.drain(), DRAIN_MS_MAX / 1000)
+                await asyncio.wait_for(self.drain(notice_ms), DRAIN_MS_MAX / 1000)
         except TimeoutError:
             log.warning("drain_unfinished")
         finally:
@@ -122,7 +122,7 @@ def serve(load: Callable[[], Any], *, host: str, port: int, workers: int, loggin
         loop=Loops.auto,
         workers=workers,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_READ_MS_MAX, max_buffer_size=_HEADERS_BYTES_MAX),
+        http1_settings=HTTP1Settings(header_read_timeout=REQUEST_READ_MS_MAX, max_buffer_size=_HEADERS_BYTES_MAX),
         websockets=False,
         backlog=_BACKLOG,
         backpressure=_BACKLOG,
@@ -139,12 +139,7 @@ def _orphaned(loop: DrainingLoop, lifeline: int) -> None:
     loop.remove_reader(lifeline)
     log.warning("main_process_gone")
     loop.call_later(DRAIN_MS_MAX / 1000, os._exit, 1)
-    loop.stop_gently()
-
-
-async def drain_with_notice(drain: Drain) -> None:
-    """Drain, and stay for at least `DRAIN_NOTICE_MS` to say so to whoever still asks."""
-    await asyncio.gather(drain(), asyncio.sleep(DRAIN_NOTICE_MS / 1000))
+    loop.stop_gently(notice_ms=0)
 
 
 assert _HEADERS_BYTES_MAX < REQUEST_BODY_BYTES_MAX

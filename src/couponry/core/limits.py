@@ -8,6 +8,7 @@ from typing import Final
 
 # The wire (contract README, sections 7 and 9).
 REQUEST_BODY_BYTES_MAX: Final = 1024 * 1024
+REQUEST_READ_MS_MAX: Final = 10_000
 CODE_CHARS_MAX: Final = 40
 REDEEM_ITEMS_MAX: Final = 100
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 64
@@ -55,7 +56,7 @@ ORG_BITS: Final = 20
 SERIAL_BLOCK: Final = 4096
 
 # Imports. A chunk is one transaction: short enough that a server's writers need not notice.
-IMPORT_CHUNK_ROWS: Final = 2_000
+IMPORT_CHUNK_ROWS: Final = 4_000
 
 # Caches, in entries.
 SERIES_CACHE_MAX: Final = 100_000
@@ -76,7 +77,7 @@ TOKEN_S_MAX: Final = 30 * 24 * 3600
 assert REDEEM_ITEMS_MAX <= BATCH_ITEMS_MAX, "one request must fit one batch"
 assert BATCH_ITEMS_MAX <= SERIAL_BLOCK, "one block of ids must serve a whole batch"
 assert BATCH_COMMANDS_MAX <= QUEUE_COMMANDS_MAX, "a full batch must fit the queue"
-assert DRAIN_NOTICE_MS < DRAIN_MS_MAX
+assert DRAIN_NOTICE_MS + REQUEST_READ_MS_MAX < DRAIN_MS_MAX, "a slow sender must not hold up a drain"
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
 assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
 assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"
