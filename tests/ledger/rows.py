@@ -1,0 +1,122 @@
+"""The core's small worlds as rows of real tables, written and read back without the code under test."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import Table, insert, select, text
+
+from couponry.core.codes import code_key
+from couponry.core.model import Coupon, Customer
+from couponry.core.series import Series
+from couponry.store import schema as t
+from couponry.store.engine import Database
+from tests.core.world import NOW, ORG, ZONE, coupon, customer, series
+
+NEW_COUPON_SERIAL = 1_000_000
+"""Coupons that the ledger makes are numbered from here, out of the way of those that tests make."""
+
+
+def write_org(database: Database, org_id: int = ORG, **columns: Any) -> None:
+    """An org without anything, in India unless said otherwise."""
+    row = {"name": "Shop", "time_zone": ZONE.key, "currency": "INR", "country_code": "91", "settings": "{}", "version": 1}
+    label = {"label": "SUSPENDED", "blocks_issue": True, "blocks_redemption": True}
+    with database.writing() as tx:
+        tx.connection.execute(insert(t.org).values(id=org_id, created_ms=NOW, **row | columns))
+        tx.connection.execute(insert(t.status_label).values(org_id=org_id, **label))
+        tx.connection.execute(insert(t.serial).values(org_id=org_id, kind="coupon", next=NEW_COUPON_SERIAL))
+
+
+def write(database: Database, *things: Series | Customer | Coupon, org_id: int = ORG) -> None:
+    """The rows of these things, all in one transaction."""
+    rows: dict[Table, list[dict[str, Any]]] = {}
+    for thing in things:
+        parts = _of_series(thing) if isinstance(thing, Series) else _of_customer(thing) if isinstance(thing, Customer) else ()
+        for table, row in parts or _of_coupon(thing):  # type: ignore[arg-type] # what is left is a coupon
+            rows.setdefault(table, []).append({"org_id": org_id, **row})
+    with database.writing() as tx:
+        for table in sorted(rows, key=t.metadata.sorted_tables.index):
+            tx.connection.execute(insert(table), rows[table])
+
+
+def open_shop(database: Database, *things: Series | Customer | Coupon, org_id: int = ORG, **columns: Any) -> None:
+    """An org with customers Mira and Noor, and with these things; with series 1 and Mira's coupon of it if there are none."""
+    write_org(database, org_id, **columns)
+    has_series = any(isinstance(thing, Series) for thing in things)
+    has_coupon = any(isinstance(thing, Coupon) for thing in things)
+    of_default = () if has_series else (series(),)
+    write(database, customer(1), customer(2), *of_default, *things, *(() if has_coupon else (coupon(),)), org_id=org_id)
+
+
+def _of_series(one: Series) -> Iterator[tuple[Table, dict[str, Any]]]:
+    yield t.series, {"id": one.id, "code_key": f"S{one.id}", "version": one.version, "created_ms": NOW}
+    terms = msgspec.json.encode(one.terms).decode()
+    yield t.series_version, {"series_id": one.id, "version": one.version, "terms": terms, "created_ms": NOW}
+    yield t.series_counter, {"series_id": one.id, "stripe": t.CAPPED_STRIPE, "redeemed_max": one.terms.max_redeem}
+
+
+def _of_customer(one: Customer) -> Iterator[tuple[Table, dict[str, Any]]]:
+    row = msgspec.structs.asdict(one)
+    del row["gone"]
+    fields = msgspec.json.encode(row.pop("custom_fields")).decode()
+    yield t.customer, {**row, "deleted_ms": NOW if one.gone else None, "custom_fields": fields}
+
+
+def _of_coupon(one: Coupon) -> Iterator[tuple[Table, dict[str, Any]]]:
+    row = msgspec.structs.asdict(one)
+    is_revoked = row.pop("is_revoked")
+    revoked = {"revision": one.id if is_revoked else 0, "revoked_ms": NOW if is_revoked else None}
+    yield t.coupon, {**row, **revoked, "code_key": code_key(one.code), "created_ms": NOW}
+
+
+def rows(database: Database, table: Table, org_id: int = ORG) -> list[dict[str, Any]]:
+    """Every row of an org in a table, in key order."""
+    with database.reading() as tx:
+        found = tx.connection.execute(select(table).where(table.c.org_id == org_id).order_by(*table.primary_key))
+        return [dict(row) for row in found.mappings()]
+
+
+def run_sql(database: Database, *statements: str) -> None:
+    """Whatever a test does to the database behind the ledger's back."""
+    with database.writing() as tx:
+        for statement in statements:
+            tx.connection.execute(text(statement))
+
+
+def miscounts(database: Database, org_id: int = ORG) -> list[str]:
+    """Every stored counter that is not what the redemptions add up to, and every number that is out of line."""
+    redemptions = rows(database, t.redemption, org_id)
+    active = [row for row in redemptions if row["reversed_ms"] is None]
+    wrong: list[str] = []
+
+    def compare(what: str, stored: dict[Any, int], counted: Counter[Any]) -> None:
+        wrong.extend(
+            f"{what} {key}: {stored.get(key)}, counted {counted[key]}"
+            for key in sorted({*stored, *counted})
+            if stored.get(key, 0) != counted[key]
+        )
+
+    coupons = rows(database, t.coupon, org_id)
+    compare("coupon redeemed", {row["id"]: row["redeemed"] for row in coupons}, Counter(row["coupon_id"] for row in active))
+    compare("coupon uses", {row["id"]: row["uses"] for row in coupons}, Counter(row["coupon_id"] for row in redemptions))
+    standings = {(row["customer_id"], row["series_id"]): row for row in rows(database, t.customer_series, org_id)}
+    compare(
+        "customer redeemed",
+        {key: row["redeemed"] for key, row in standings.items()},
+        Counter((row["customer_id"], row["series_id"]) for row in active),
+    )
+    compare(
+        "customer uses",
+        {key: row["uses"] for key, row in standings.items()},
+        Counter((row["customer_id"], row["series_id"]) for row in redemptions),
+    )
+    by_series: Counter[int] = Counter()
+    for row in rows(database, t.series_counter, org_id):
+        by_series[row["series_id"]] += row["redeemed"]
+    compare("series redeemed", dict(by_series), Counter(row["series_id"] for row in active))
+    for row in redemptions:
+        told = [each for each in rows(database, t.outbox, org_id) if each["subject_id"] == row["id"]]
+        if [each["event"] for each in told] != ["CouponRedeem"]:
+            wrong.append(f"redemption {row['id']} has {len(told)} events")
+    return wrong
