@@ -12,7 +12,7 @@ from couponry.core import expiry
 from couponry.core.codes import is_well_formed
 from couponry.core.commands import Claim, Item, Redeem
 from couponry.core.ids import is_coupon_id, org_of
-from couponry.core.limits import MONEY_MAX, REDEMPTION_AHEAD_MS_MAX
+from couponry.core.limits import HOUR_MS, MONEY_MAX, REDEMPTION_AHEAD_MS_MAX
 from couponry.core.model import ALWAYS, Coupon, Customer, Handling, Org, Standing
 from couponry.core.series import ANY_TIME, Series
 from couponry.core.status import Code
@@ -168,7 +168,7 @@ def in_scope(attempt: Attempt) -> Code | None:
 def started(attempt: Attempt) -> Code | None:
     """C11a: not before `redemptionValidFrom`, nor before the issue date plus `redemptionValidAfterDays` (rules 7)."""
     terms, issued_ms = attempt.series.terms, attempt.coupon.issued_ms
-    if terms.redemption_valid_from == ALWAYS and terms.redemption_valid_after_days <= 0:
+    if terms.redemption_valid_from == ALWAYS and terms.redemption_valid_after_days <= 0 and attempt.at_ms > 24 * HOUR_MS:
         return None
     today = attempt.local_date(attempt.at_ms)
     if today < terms.redemption_valid_from:
