@@ -1,8 +1,12 @@
 """The composition root: settings in, a running server out. Nothing else knows everybody."""
 
+import multiprocessing
 import secrets
+import sys
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any, Final
 
 import structlog
 
@@ -14,9 +18,25 @@ from couponry.api.authentication import Authenticator
 from couponry.api.tokens import Tokens
 from couponry.ledger import Ledger, LedgerOptions
 from couponry.settings import SettingInvalid, Settings
+from couponry.store import demo as demo_data
 from couponry.store import migrate
 from couponry.store.directory import Directory
 from couponry.store.engine import Database
+
+_TRY_IT: Final = """\
+Couponry answers at {url}
+Demo till: {till}, password {password} (sent as its MD5, {secret})
+
+# check
+curl -u {till}:{secret} '{url}/v2/coupon/is_redeemable?code={code}&mobile={mobile}'
+# redeem
+curl -u {till}:{secret} {url}/v2/coupon/redeem -H 'Content-Type: application/json' -d '{body}'
+# redeem again: refused, because the coupon is used
+curl -u {till}:{secret} {url}/v2/coupon/redeem -H 'Content-Type: application/json' -d '{body}'
+"""
+_BODY: Final = (
+    '{{"redemptionRequestList":[{{"code":"{code}"}}],"user":{{"mobile":"{mobile}"}},"transactionNumber":"","billAmount":1800}}'
+)
 
 log = structlog.get_logger()
 
@@ -36,16 +56,37 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, demo: bool)
     port = server.claimed_port(host, port)
     database = Database(settings.database_url, connections=1)
     migrate.upgrade(database)
-    is_sqlite = database.is_sqlite
-    database.close()
-    if is_sqlite and workers > 1:
+    offer = demo_data.offer(database, f"DEMO-{secrets.token_hex(4).upper()}", now_ms()) if demo else None
+    if database.is_sqlite and workers > 1:
         log.warning("one_writer", workers=workers, reason="SQLite has one writer, which all workers share")
-    log.info("listening", url=f"http://{host}:{port}", workers=workers)
-    server.serve(lambda: worker(settings), host=host, port=port, workers=workers, logging=logging)
+    database.close()
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    nobody_said_so = multiprocessing.get_context("fork").Semaphore(1)  # workers share it
+
+    async def announce() -> None:
+        await server.answering(host, port)
+        if nobody_said_so.acquire(block=False):
+            log.info("listening", url=url, workers=workers)
+            if offer:
+                sys.stdout.write(_how_to_try(offer, url))
+                sys.stdout.flush()
+
+    server.serve(lambda: worker(settings, announce), host=host, port=port, workers=workers, logging=logging)
 
 
-def worker(settings: Settings) -> App:
-    """One worker process's application, with connections and threads of its own."""
+def _how_to_try(offer: demo_data.Offer, url: str) -> str:
+    sent = {"code": offer.code, "mobile": offer.mobile}
+    return _TRY_IT.format(
+        url=url, till=offer.till, password=demo_data.PASSWORD, secret=offer.secret, body=_BODY.format(**sent), **sent
+    )
+
+
+async def _silence() -> None:
+    """Announce nothing."""
+
+
+def worker(settings: Settings, announce: Callable[[], Coroutine[Any, Any, None]] = _silence) -> App:
+    """One worker process's application, with connections and threads of its own; `announce` runs once it has started."""
     assert settings.secret_key, "serve sees to it"
     metrics = telemetry.Metrics()
     options = LedgerOptions(
@@ -67,6 +108,7 @@ def worker(settings: Settings) -> App:
             metrics=metrics,
             request_ids=telemetry.RequestIds(secrets.token_hex(6)),
             rate_limits=settings.rate_limits,
+            announce=announce,
             on_stop=directory.close,
         )
     )

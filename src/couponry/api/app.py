@@ -1,7 +1,7 @@
 """The HTTP application of one process: its routes, its beginning and end, and what happens to errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -83,8 +83,8 @@ class Parts:
     metrics: Metrics
     request_ids: RequestIds
     rate_limits: Mapping[str, int]
-    on_start: Callable[[], None] = lambda: None
-    on_stop: Callable[[], None] = lambda: None
+    announce: Callable[[], Coroutine[Any, Any, None]]
+    on_stop: Callable[[], None]
 
 
 class Lifespan:
@@ -100,8 +100,7 @@ class Lifespan:
         loop = asyncio.get_running_loop()
         if isinstance(loop, DrainingLoop):
             loop.drain = self._drain
-        self._sweeper = loop.create_task(self._app.give_up_slow_senders())
-        self._parts.on_start()
+        self._tasks = [loop.create_task(self._app.give_up_slow_senders()), loop.create_task(self._parts.announce())]
 
     async def _drain(self, notice_ms: int) -> None:
         await asyncio.gather(self._parts.ledger.drain(), asyncio.sleep(notice_ms / 1000))
@@ -109,7 +108,8 @@ class Lifespan:
     async def process_shutdown(self, scope: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         """Let go of everything; after a drain the ledger has nothing left to do."""
         await self._parts.ledger.drain()
-        self._sweeper.cancel()
+        for task in self._tasks:
+            task.cancel()
         self._parts.authenticator.close()
         self._parts.on_stop()
 

@@ -38,6 +38,7 @@ from couponry.core.limits import DRAIN_MS_MAX, DRAIN_NOTICE_MS, REQUEST_BODY_BYT
 
 _BIND_TRIES: Final = 20
 _BIND_AGAIN_S: Final = 0.1
+_ASK_AGAIN_S: Final = 0.02
 _BACKLOG: Final = 2048
 _HEADERS_BYTES_MAX: Final = 64 * 1024
 
@@ -132,6 +133,22 @@ def serve(load: Callable[[], Any], *, host: str, port: int, workers: int, loggin
         log_level=LogLevels.warning,
     )
     server.serve(target_loader=load, wrap_loader=False)
+
+
+async def answering(host: str, port: int) -> None:
+    """Wait until the server answers over the network."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what to ask when bound to all addresses
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection(address, port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            status = await reader.readline()
+            writer.close()
+            if b" 200 " in status:
+                return
+        except OSError:
+            pass
+        await asyncio.sleep(_ASK_AGAIN_S)
 
 
 def _orphaned(loop: DrainingLoop, lifeline: int) -> None:
