@@ -125,6 +125,7 @@ class Terms(Struct, frozen=True, rename="camel", omit_defaults=True):
     client_handling_type: Handling = Handling.GENERATED
     generic_code: str | None = None
     alpha_numeric: bool = True
+    unambiguous_code: bool = False
     random_code_length: int = 8
     short_code_length: int = 0
     coupon_prefix: str | None = None
