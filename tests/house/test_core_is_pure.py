@@ -14,6 +14,7 @@ ALLOWED: Final = frozenset(
     {
         "__future__",
         "abc",
+        "base64",
         "bisect",
         "calendar",
         "collections",
