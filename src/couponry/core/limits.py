@@ -56,7 +56,7 @@ ORG_BITS: Final = 20
 SERIAL_BLOCK: Final = 4096
 
 # Imports. A chunk is one transaction: short enough that a server's writers need not notice.
-IMPORT_CHUNK_ROWS: Final = 4_000
+IMPORT_CHUNK_ROWS: Final = 2_000
 
 # Caches, in entries.
 SERIES_CACHE_MAX: Final = 100_000

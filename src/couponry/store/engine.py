@@ -56,7 +56,7 @@ class ReadTransaction:
 
     def rows(self, statement: Executable, parameters: dict[str, Any]) -> list[Any]:
         """All rows of a select, by column name; for statements off the hot path."""
-        return list(self.connection.execute(statement, parameters))
+        return list(self.connection.execute(statement, parameters).all())
 
     def read(self, read: Read, parameters: dict[str, Any]) -> list[Row]:
         """All rows of a compiled select, as plain tuples."""

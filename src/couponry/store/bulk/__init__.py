@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec import Struct
+from sqlalchemy import Table, text
 
 from couponry.core.limits import IMPORT_CHUNK_ROWS, WRITE_TRIES_MAX
 from couponry.core.problem import Problem
@@ -31,6 +32,10 @@ class Kind(Protocol):
     @property
     def required(self) -> frozenset[str]:
         """The columns without which no row could be taken."""
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that grow."""
 
     def write(self, tx: WriteTransaction, rows: list[Cells], seen: set[Hashable]) -> list[Problem | None]:
         """Write what can be written, and say for each row why not. `seen` holds keys of earlier rows, and takes new ones."""
@@ -87,14 +92,27 @@ def import_rows(database: Database, kind: Kind, rows: Iterable[Cells]) -> list[P
 
 
 def _written(database: Database, kind: Kind, lines: Iterable[Line], *, dry_run: bool) -> Iterator[tuple[Line, Problem | None]]:
-    remaining, seen = iter(lines), set[Hashable]()
+    remaining, seen, chunks = iter(lines), set[Hashable](), 0
     while chunk := list(islice(remaining, IMPORT_CHUNK_ROWS)):
+        if chunks.bit_count() == 1:  # each time that it has doubled
+            _count_rows(database, kind)
+        chunks += 1
         rows = [line.cells for line in chunk if line.problem is None]
         problems, keys = _chunk_written(database, kind, rows, seen, dry_run=dry_run) if rows else ([], seen)
         seen = keys if dry_run else seen  # what is committed is found in the database
         of_row = iter(problems)
         for line in chunk:
             yield line, line.problem or next(of_row)
+    _count_rows(database, kind)
+
+
+def _count_rows(database: Database, kind: Kind) -> None:
+    """Tell PostgreSQL's planner how large the tables are by now; it would take them for empty, and read them whole per chunk."""
+    if database.is_sqlite:
+        return
+    with database.writing() as tx:
+        tx.connection.execute(text("SET LOCAL statement_timeout = 0"))
+        tx.connection.execute(text(f"ANALYZE {', '.join(table.name for table in kind.tables)}"))
 
 
 def _chunk_written(

@@ -61,6 +61,7 @@ class Coupons:
 
     columns = frozenset({"seriesCode", "code", "customerExternalId", "customerMobile", "state", "issuedOn", "validTillDateTime"})
     required = frozenset({"seriesCode", "code"})
+    tables = (t.coupon, t.customer_series)
 
     def __init__(self, org: Org, now_ms: int) -> None:
         self.org, self.now_ms = org, now_ms
@@ -95,7 +96,7 @@ class Coupons:
 
     def _look_up_series(self, tx: ReadTransaction, rows: list[Cells]) -> None:
         """Read the series that this chunk is the first to name."""
-        wanted = {code_key(str(row["seriesCode"])) for row in rows} - self._series.keys()
+        wanted = {code_key(row["seriesCode"]) for row in rows} - self._series.keys()
         if not wanted:
             return
         keys = tx.dialect.keys("wanted", String())
@@ -111,22 +112,19 @@ class Coupons:
             self._series[key] = series_from_text(*parts)
 
     def _mobile(self, row: Cells) -> str | None:
-        text = str(row.get("customerMobile") or "")
+        text = row.get("customerMobile")
         return normal_mobile(text, self.org.country_code, self.org.settings.mobile_digits) if text else None
 
     def _draft(self, row: Cells, by_external_id: dict[str, int], by_mobile: dict[str, int]) -> _Draft | Problem:
-        series = self._series[code_key(str(row["seriesCode"]))]
-        code, state = str(row["code"]).strip(), str(row.get("state") or "").strip().upper()
+        series = self._series[code_key(row["seriesCode"])]
+        code, state = row["code"].strip(), row.get("state", "").strip().upper()
         if series is None:
             return Problem(707, "Coupon Series ID is invalid", f"no series has the code {row['seriesCode']}")
         if not is_well_formed(code):
             return Problem(702, "Coupon code is invalid")
-        customer_id = None
-        if external_id := str(row.get("customerExternalId") or "").strip():
-            customer_id = by_external_id.get(external_id)
-        elif row.get("customerMobile"):
-            customer_id = by_mobile.get(self._mobile(row) or "")
-        is_tagged = bool(external_id or row.get("customerMobile"))
+        external_id, mobile = row.get("customerExternalId", "").strip(), row.get("customerMobile", "").strip()
+        is_tagged = bool(external_id or mobile)
+        customer_id = by_external_id.get(external_id) if external_id else by_mobile.get(self._mobile(row) or "")
         if is_tagged and customer_id is None:
             return Problem(701, "The customer could not be found. Please check mobile, email, external id passed")
         if state not in _STATES or (state == "UNISSUED" and is_tagged):
@@ -135,6 +133,8 @@ class Coupons:
         if is_shared and (code_key(code) != code_key(series.terms.generic_code or "") or customer_id is None):
             return Problem(633, "invalid coupon code", "a shared code is imported with its series; a row gives it to a customer")
         is_issued = is_tagged or state == "ISSUED" or (state == "REVOKED" and bool(row.get("issuedOn")))
+        if series.terms.external_issual:  # issued by others: here it belongs to a customer, or to whoever redeems it first
+            is_issued = is_tagged
         try:
             issued_ms, expires = self._times(row, series, is_issued=is_issued)
         except (ValueError, OverflowError) as error:
@@ -144,7 +144,7 @@ class Coupons:
 
     def _times(self, row: Cells, series: Series, *, is_issued: bool) -> tuple[int | None, str | None]:
         """When it was issued, and its own expiry in the series' zone; a coupon of a pool has neither until it is issued."""
-        given, expiry_given = str(row.get("issuedOn") or "").strip(), str(row.get("validTillDateTime") or "").strip()
+        given, expiry_given = row.get("issuedOn", "").strip(), row.get("validTillDateTime", "").strip()
         issued_local = local_from_wire(given, self.org.zone) if given else self.now_local
         issued_ms = None
         if is_issued:
@@ -173,7 +173,7 @@ class Coupons:
         counter = t.series_counter.c
         keys = tx.dialect.keys("wanted", BigInteger())
         room = counter.issued_max - counter.issued_elsewhere - counter.issued
-        found = select(counter.series_id, room).where(counter.stripe == 0)
+        found = select(counter.series_id, room).where(counter.stripe == t.CAPPED_STRIPE)
         locked = found.select_from(keys.probing(t.series_counter, "series_id")).order_by(counter.series_id)
         wanted = {org_parameter().key: self.org.id, **keys.bound([(series_id,) for series_id in capped])}
         left.update(dict(tx.rows(tx.dialect.locked(locked, t.series_counter), wanted)))
@@ -193,7 +193,7 @@ class Coupons:
         for draft in new:
             if draft.issued_ms is None:
                 continue
-            issued.setdefault((draft.series.id, 0), []).append(draft.issued_ms)
+            issued.setdefault((draft.series.id, t.CAPPED_STRIPE), []).append(draft.issued_ms)
             if draft.customer_id is not None and not draft.is_revoked:
                 held.setdefault((draft.customer_id, draft.series.id), []).append(draft.issued_ms)
         count = dialect.insert_or_add(t.customer_series, ("customer_id", "series_id"), ("issued",), ("last_issued_ms",))

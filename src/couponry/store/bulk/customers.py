@@ -58,6 +58,7 @@ class Customers:
         "transactionCount",
     }
     required: frozenset[str] = frozenset()
+    tables = (t.customer,)
 
     def __init__(self, org: Org, labels: frozenset[str], now_ms: int) -> None:
         self.org, self.labels, self.now_ms = org, labels, now_ms
@@ -159,4 +160,4 @@ def _keys(draft: tuple[Any, ...]) -> list[tuple[str, str]]:
 
 
 def _text(cells: Cells, name: str) -> str:
-    return str(cells.get(name) or "").strip()
+    return str(cells.get(name, "")).strip()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any, BinaryIO, Final, Self, TextIO
+from typing import Any, BinaryIO, Final, NamedTuple, Self, TextIO
 
 from couponry.core.problem import Problem
 
@@ -21,15 +21,13 @@ UNREADABLE: Final = 629
 
 _FORMULA: Final = re.compile(r"[=+\-@\t\r]")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-_UNREADABLE_CHARACTERS: Final = re.compile("[\0\ud800-\udfff]")
 
 
 class FileUnusable(Exception):
     """The whole file cannot be imported; the message says why."""
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A row of the file: its cells by column, or why it cannot be read."""
 
     cells: Mapping[str, Any]
@@ -70,10 +68,11 @@ class CsvReader:
                 yield self._line(row)
 
     def _line(self, row: list[str]) -> Line:
-        cells = dict(zip(self.columns, map(_without_apostrophe, row), strict=False))
+        whole = "".join(row)
+        cells = dict(zip(self.columns, map(_without_apostrophe, row) if "'" in whole else row, strict=False))
         if len(row) != len(self.columns):
             return Line(cells, Problem(UNREADABLE, "Invalid Input", f"{len(row)} cells where the header has {len(self.columns)}"))
-        if _UNREADABLE_CHARACTERS.search("".join(row)):
+        if "\0" in whole or not (whole.isascii() or _is_text(whole)):
             return Line(cells, Problem(UNREADABLE, "Invalid Input", "the row holds a NUL or bytes that are not UTF-8"))
         return Line(cells)
 
@@ -112,6 +111,10 @@ class ErrorFile:
             handle, name = mkstemp(prefix=f"{self.source.stem}.errors.", suffix=".csv")
             self.path = Path(name)
             return open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: PTH123 - a file handle, no path
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _harmless(cell: str) -> str:

@@ -27,6 +27,7 @@ class SeriesRows:
 
     columns = frozenset(WIRE_NAMES | {_AUDIENCE})
     required = frozenset(MANDATORY)
+    tables = (t.series, t.series_version, t.series_counter, t.series_audience, t.coupon)
 
     def __init__(self, org: Org, now_ms: int, new_code: Callable[[], str]) -> None:
         self.org, self.now_ms, self.new_code = org, now_ms, new_code
@@ -91,7 +92,7 @@ class SeriesRows:
         put(t.series, ("id", "code_key", "version", "created_ms"), codes)
         versions = [(series_id, 1, msgspec.json.encode(terms).decode(), now_ms) for series_id, terms, _ in numbered]
         put(t.series_version, ("series_id", "version", "terms", "created_ms"), versions)
-        caps = [(series_id, 0, terms.max_create, terms.max_redeem) for series_id, terms, _ in numbered]
+        caps = [(series_id, t.CAPPED_STRIPE, terms.max_create, terms.max_redeem) for series_id, terms, _ in numbered]
         put(t.series_counter, ("series_id", "stripe", "issued_max", "redeemed_max"), caps)
         audience = [(series_id, customer_id) for series_id, _, customers in numbered for customer_id in customers]
         put(t.series_audience, ("series_id", "customer_id"), audience)
