@@ -16,7 +16,7 @@ from bench import growth, report
 from bench.data import Coupons, Size
 from bench.installation import Installation, installed
 from bench.load import BUILD, compiled
-from bench.machine import cpu_used, machine, short_name, versions
+from bench.machine import CpuUse, machine, short_name, versions
 from bench.pgbench import run_pgbench
 from bench.profiling import Recording
 from bench.scenarios import SCENARIOS, SPREAD, Pace, Run, Runner
@@ -50,6 +50,10 @@ def pace_of(options: argparse.Namespace) -> Pace:
 
 def say(text: str) -> None:
     print(text, flush=True)
+
+
+def _cpu(cpu: CpuUse) -> str:
+    return f"CPU server {cpu.server:.2f} database {cpu.database:.2f} load {cpu.load:.2f} others {cpu.others:.2f}"
 
 
 class Bench:
@@ -102,19 +106,15 @@ class Bench:
         count = round(PGBENCH_PER_SECOND_MAX * max(1, self.pace.seconds))
         coupons = self.yardstick.add(Coupons(f"P{chr(ord('A') + self.yardstick_runs)}", count, self.size))
         self.yardstick.couponry.settle()
-        with cpu_used(None, self.server.pid) as cpu:
-            bench = run_pgbench(self.yardstick, coupons, self.yardstick_runs * count, self.pace.seconds)
+        bench = run_pgbench(self.yardstick, coupons, self.yardstick_runs * count, self.pace.seconds, self.server.pid)
         self.yardstick_runs += 1
         result.pgbench.append(bench)
-        say(f"  pgbench             {bench.per_second:>9,.0f}/s  mean {bench.mean_ms:.2f} ms  others' CPU {cpu.others:.2f}")
+        say(f"  {'pgbench':<20}{bench.per_second:>9,.0f}/s  mean {bench.mean_ms:.2f} ms  {_cpu(bench.cpu)}")
 
     @staticmethod
     def _said(run: Run) -> Run:
         times = f"p50 {run.load.p50_ms:.2f} p99 {run.load.p99_ms:.2f} ms"
-        cpu = (
-            f"CPU server {run.cpu.server:.2f} database {run.cpu.database:.2f} load {run.cpu.load:.2f} others {run.cpu.others:.2f}"
-        )
-        say(f"  {run.scenario.name:<20}{run.per_second:>9,.0f}/s  {times}  {cpu}")
+        say(f"  {run.scenario.name:<20}{run.per_second:>9,.0f}/s  {times}  {_cpu(run.cpu)}")
         for complaint in run.complaints:
             say(f"    ! {complaint}")
         return run
@@ -127,8 +127,8 @@ class Bench:
             pid = runner.installation.couponry.pid
             assert pid is not None
             recording = Recording(pid, out, self.pace.warmup_s + self.pace.seconds, only_gil=only_gil)
-            self._said(runner.run(SPREAD))
-            parts.append(f"#### {title}\n\n{recording.finish()}")
+            self._said(runner.run(SPREAD, recording))
+            parts.append(f"#### {title}\n\n{recording.functions}")
         say("\n".join(parts))
         return "\n".join(parts)
 

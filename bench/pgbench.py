@@ -9,6 +9,7 @@ from typing import Final
 
 from bench.data import FIRST_MOBILE, Coupons
 from bench.installation import Installation
+from bench.machine import CpuUse, cpu_used
 from tests.databases import postgresql_binary
 
 SCRIPT: Final = Path(__file__).with_name("pgbench_redeem.sql")
@@ -25,9 +26,10 @@ class PgbenchResult:
     transactions: int
     per_second: float
     mean_ms: float
+    cpu: CpuUse
 
 
-def run_pgbench(installation: Installation, coupons: Coupons, first: int, seconds: float) -> PgbenchResult:
+def run_pgbench(installation: Installation, coupons: Coupons, first: int, seconds: float, database_pid: int) -> PgbenchResult:
     """Redeem the coupons of a batch for some seconds. `first` is the number of redemptions that earlier runs may have made."""
     variables = {
         "org": installation.org_id,
@@ -44,13 +46,15 @@ def run_pgbench(installation: Installation, coupons: Coupons, first: int, second
     command = [str(postgresql_binary("pgbench")), "--no-vacuum", "--protocol=prepared", f"--file={SCRIPT}"]
     command += [f"--client={CLIENTS}", f"--jobs={THREADS}", f"--time={max(1, round(seconds))}"]
     command += [f"--define={name}={value}" for name, value in variables.items()]
-    done = subprocess.run([*command, installation.couponry.database_url], check=False, capture_output=True, text=True)
+    with cpu_used(None, database_pid) as cpu:
+        done = subprocess.run([*command, installation.couponry.database_url], check=False, capture_output=True, text=True)
     if done.returncode != 0 or (failed := _number(done.stdout, r"failed transactions: (\d+)")):
         raise RuntimeError(f"pgbench failed ({failed if done.returncode == 0 else done.returncode}):\n{done.stderr[:2000]}")
     return PgbenchResult(
         transactions=int(_number(done.stdout, r"actually processed: (\d+)")),
         per_second=_number(done.stdout, r"tps = ([\d.]+)"),
         mean_ms=_number(done.stdout, r"latency average = ([\d.]+) ms"),
+        cpu=cpu,
     )
 
 

@@ -4,29 +4,37 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 SAMPLES_PER_SECOND: Final = 200
 FUNCTIONS_SHOWN: Final = 18
 LEAST_SHARE: Final = 0.02
+# What is below nearly every sample of a thread is the way to its work, not the work.
+COMMON_SHARE: Final = 0.95
 
 
 class Recording:
-    """A py-spy that watches a server and its children, from `start` for some seconds."""
+    """A py-spy that watches a server and its children for some seconds of the block."""
 
     def __init__(self, pid: int, out: Path, seconds: float, *, only_gil: bool) -> None:
         self.out = out
+        self.functions = ""
         command = [str(Path(sys.executable).with_name("py-spy")), "record", "--pid", str(pid), "--subprocesses", "--threads"]
         command += ["--format", "raw", "--rate", str(SAMPLES_PER_SECOND), "--duration", str(max(1, round(seconds)))]
-        command += ["--nonblocking", "--output", str(out), *(["--gil"] if only_gil else [])]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self._command = [*command, "--nonblocking", "--output", str(out), *(["--gil"] if only_gil else [])]
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def finish(self) -> str:
-        """Wait for its end; the functions that took the most, by thread, as Markdown."""
-        _, errors = self._process.communicate()
-        if not self.out.exists():
-            return f"py-spy failed: {errors.decode()[-500:]}"
-        return top_functions(self.out.read_text())
+    def __enter__(self) -> Self:
+        self.out.unlink(missing_ok=True)
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for its end, and list the functions that took the most, by thread, as Markdown."""
+        assert self._process is not None
+        errors = self._process.communicate()[1]
+        is_done = self.out.exists()
+        self.functions = top_functions(self.out.read_text()) if is_done else f"py-spy failed: {errors.decode()[-500:]}"
 
 
 def top_functions(raw: str) -> str:
@@ -54,10 +62,9 @@ def top_functions(raw: str) -> str:
             f"| {count / everything:.1%} | {total[thread][function] / everything:.1%} | {function} |"
             for function, count in own[thread].most_common(FUNCTIONS_SHOWN)
         ]
-        lines += ["", "By total:", "", "| total | function |", "|---|---|"]
-        lines += [
-            f"| {count / everything:.1%} | {function} |" for function, count in total[thread].most_common(FUNCTIONS_SHOWN * 2)
-        ]
+        above = [(function, count) for function, count in total[thread].most_common() if count < COMMON_SHARE * seen]
+        lines += ["", "| total | function |", "|---|---|"]
+        lines += [f"| {count / everything:.1%} | {function} |" for function, count in above[:FUNCTIONS_SHOWN]]
         lines.append("")
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, Final
 
+from bench.machine import CpuUse
 from bench.pgbench import CLIENTS, PgbenchResult
 from bench.scenarios import ALONE, CHECK, HOT, HUNDRED, SPREAD, Run, Scenario
 
@@ -126,15 +127,19 @@ def _complaints(result: DatabaseResult) -> list[str]:
 
 
 def _time_table(result: DatabaseResult) -> list[str]:
-    lines = ["Processor seconds per second; `others` is whatever else ran on the machine.", ""]
-    lines += ["| scenario | server | database | load | others | busiest threads of the server |", "|---|---|---|---|---|---|"]
+    lines = ["Processor seconds per second; `others` is whatever else ran on the machine and so was missing here.", ""]
+    lines += ["| scenario | server | database | load | others | server + database, us each | busiest threads of the server |"]
+    lines += ["|---|---|---|---|---|---|---|"]
     for run in result.runs:
-        cpu = run.cpu
-        threads = ", ".join(f"{name.split(' (')[0]} {used:.2f}" for name, used in list(cpu.threads.items())[:4])
-        lines.append(
-            f"| {run.scenario.name} | {cpu.server:.2f} | {cpu.database:.2f} | {cpu.load:.2f} | {cpu.others:.2f} | {threads} |"
-        )
+        threads = ", ".join(f"{name.split(' (')[0]} {used:.2f}" for name, used in list(run.cpu.threads.items())[:4])
+        lines.append(f"| {run.scenario.name} | {_cpu_cells(run.cpu, run.per_second)} | {threads} |")
+    lines += [f"| pgbench | {_cpu_cells(run.cpu, run.per_second)} | |" for run in result.pgbench]
     return [*lines, ""]
+
+
+def _cpu_cells(cpu: CpuUse, per_second: float) -> str:
+    each_us = (cpu.server + cpu.database) / per_second * 1e6 if per_second else 0
+    return f"{cpu.server:.2f} | {cpu.database:.2f} | {cpu.load:.2f} | {cpu.others:.2f} | {each_us:.0f}"
 
 
 def as_builtins(results: Sequence[DatabaseResult]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What is measured, and one run of it: requests prepared, load sent, and what clients were told compared with the database."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -79,8 +80,11 @@ class Runner:
         self.database_pid = database_pid
         self._batches = _names()
 
-    def run(self, scenario: Scenario) -> Run:
-        """One run. What clients were told is compared with the database, and differences are complained about."""
+    def run(self, scenario: Scenario, watch: AbstractContextManager[object] | None = None) -> Run:
+        """One run. What clients were told is compared with the database, and differences are complained about.
+
+        `watch` is entered while load is sent.
+        """
         requests = self._prepared(scenario)
         couponry, org_id = self.installation.couponry, self.installation.org_id
         couponry.settle()
@@ -89,7 +93,7 @@ class Runner:
         parts = [part for option in options for part in option.split("=")]
         if scenario.kind == "check":
             parts.append("--wrap")
-        with cpu_used(couponry.pid, self.database_pid) as cpu:
+        with cpu_used(couponry.pid, self.database_pid) as cpu, watch or nullcontext():
             load = run_load(compiled(), couponry.port, requests, scenario.connections, *parts)
         requests.unlink()
         redeemed = couponry.redemptions(org_id) - before

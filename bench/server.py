@@ -39,7 +39,9 @@ class Couponry:
     def run(self, *command: str) -> dict[str, Any]:
         """A command of the command line; what it prints."""
         with self.log.open("ab") as log:
-            done = subprocess.run(_command(*command), env=self.environment, check=True, stdout=subprocess.PIPE, stderr=log)
+            done = subprocess.run(_command(*command), env=self.environment, check=False, stdout=subprocess.PIPE, stderr=log)
+        if done.returncode != 0:
+            raise RuntimeError(f"couponry {' '.join(command)} failed:\n{self.log.read_text()[-4000:]}")
         printed: dict[str, Any] = json.loads(done.stdout)
         return printed
 
