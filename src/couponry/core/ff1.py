@@ -16,7 +16,7 @@ Half = list[Numbers]
 Unsigned = TypeVar("Unsigned", bound=np.unsignedinteger)
 
 RADIX_MAX: Final = 256  # a numeral is a byte
-DOMAIN_MIN: Final = 100  # the bound of 2016, for 10 ** 4 is a documented size; revision 1 asks for 10 ** 6
+DOMAIN_MIN: Final = 100  # the bound of 2016, for 10 ** 4 is a documented size; the draft of revision 1 has 10 ** 6
 _ROUNDS: Final = 10
 _BLOCK_BYTES: Final = 16
 _WORD_BYTES: Final = 4
