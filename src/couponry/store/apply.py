@@ -5,11 +5,11 @@ is decided again from fresh state.
 """
 
 from collections import Counter
-from collections.abc import Iterator
 
 import msgspec
 
 from couponry.core.codes import code_key
+from couponry.core.limits import CODE_CHARS_MAX
 from couponry.core.model import Redemption
 from couponry.core.plan import Plan, Refusal
 from couponry.core.state import State
@@ -17,6 +17,7 @@ from couponry.store import schema as t
 from couponry.store.dialect import Dialect, Row
 from couponry.store.engine import Stage, WriteTransaction
 from couponry.store.rows import scaled
+from couponry.store.serials import BatchIds
 
 
 class Applier:
@@ -64,7 +65,7 @@ class Applier:
         )
         self._new_answers = dialect.insert(t.idempotency, ("fingerprint", "created_ms", "answer", "digest"))
         self._answers = dialect.update(t.idempotency, key=("digest",), added=(), assigned=("fingerprint", "created_ms", "answer"))
-        self._outbox = dialect.insert(t.outbox, ("event", "subject_id", "customer_id", "request_id", "created_ms"))
+        self._outbox = dialect.insert(t.outbox, ("id", "event", "subject_id", "customer_id", "request_id", "created_ms"))
         self._refusals = dialect.insert(
             t.refusal,
             (
@@ -73,7 +74,7 @@ class Applier:
             ),
         )
 
-    def apply(self, tx: WriteTransaction, org_id: int, state: State, plan: Plan, refusal_ids: Iterator[int]) -> None:
+    def apply(self, tx: WriteTransaction, org_id: int, state: State, plan: Plan, ids: BatchIds) -> None:
         """Write the plan that was decided over `state`. Raises StoreError when the rows are no longer as loaded."""
         tx.stage = Stage.COUPONS
         self._write_coupons(tx, org_id, plan)
@@ -82,12 +83,15 @@ class Applier:
         self._write_counters(tx, org_id, state, plan)
         tx.stage = Stage.COUPONS
         self._write_answers(tx, org_id, plan)
-        tx.write(self._refusals, org_id, [_refusal_row(next(refusal_ids), plan.now_ms, refusal) for refusal in plan.refusals])
+        tx.write(self._refusals, org_id, [_refusal_row(next(ids.refusals), plan.now_ms, refusal) for refusal in plan.refusals])
         tx.stage = Stage.OUTBOX
         tx.write(
             self._outbox,
             org_id,
-            [("CouponRedeem", done.id, done.customer_id, done.request_id, plan.now_ms) for done in plan.redemptions],
+            [
+                (next(ids.outbox), "CouponRedeem", done.id, done.customer_id, done.request_id, plan.now_ms)
+                for done in plan.redemptions
+            ],
         )
 
     def _write_coupons(self, tx: WriteTransaction, org_id: int, plan: Plan) -> None:
@@ -148,7 +152,9 @@ def _redemption_row(redemption: Redemption) -> Row:
 
 
 def _refusal_row(refusal_id: int, now_ms: int, refusal: Refusal) -> Row:
+    # Anything may be sent as a code: of any length, and with NUL, which PostgreSQL has no place for.
+    code_sent = refusal.code_sent[: CODE_CHARS_MAX + 1].replace("\0", "\N{REPLACEMENT CHARACTER}")
     return (
-        *(refusal_id, refusal.status.name, refusal.code_sent, refusal.coupon_id, refusal.series_id, refusal.customer_id),
+        *(refusal_id, refusal.status.name, code_sent, refusal.coupon_id, refusal.series_id, refusal.customer_id),
         *(refusal.till_id, refusal.transaction_number, scaled(refusal.amount), refusal.at_ms, now_ms, refusal.request_id),
     )

@@ -1,0 +1,175 @@
+"""Repeats (contract README 10): what is answered again, what is judged anew, and that neither redeems twice."""
+
+from decimal import Decimal
+
+import pytest
+
+from couponry.core.commands import Redeem
+from couponry.core.status import Code
+from couponry.store import schema as t
+from couponry.store.engine import Database
+from tests.core.world import DAY_MS, NOOR, coupon, key, place, redeem, series
+from tests.ledger.desk import Clock, Desk
+from tests.ledger.rows import miscounts, open_shop, rows, run_sql
+
+REUSABLE = series(1, is_multiple_use_allowed=True, same_user_multiple_redeem=True)
+
+
+@pytest.fixture
+def shop(database: Database) -> Database:
+    """Mira's two coupons, which can be used again and again, so that only a repeat can stop a redemption."""
+    open_shop(database, REUSABLE, coupon(1, "A"), coupon(2, "B"))
+    return database
+
+
+def redemptions(database: Database) -> int:
+    assert miscounts(database) == []
+    return len(rows(database, t.redemption))
+
+
+def let_pass(desk: Desk, passes_ms: int) -> None:
+    assert isinstance(desk.clock, Clock)
+    desk.clock.now_ms += passes_ms
+
+
+def told(desk: Desk, command: Redeem) -> tuple[Code, str]:
+    (outcome,) = desk.outcomes(command)
+    return outcome.answer.status, outcome.replayed
+
+
+def test_explicit_key_is_answered_again(desk: Desk, shop: Database) -> None:
+    command = redeem("A", key=key(), transaction_number="")
+    first, again = desk.outcomes(command, command)
+    (later,) = desk.outcomes(command)
+    assert [first.replayed, again.replayed, later.replayed] == ["", "true", "true"]
+    assert first.answer == again.answer == later.answer
+    assert redemptions(shop) == 1
+
+
+def test_explicit_key_with_another_body_is_invalid_input(desk: Desk, shop: Database) -> None:
+    """629, in the same batch and in a later one; the first answer stays."""
+    first, other = redeem("A", key=key(body="one")), redeem("B", key=key(body="two"))
+    assert desk.statuses(first, other) == [Code.PROCESSED, Code.INVALID_INPUT]
+    assert told(desk, other) == (Code.INVALID_INPUT, "")
+    assert told(desk, first) == (Code.PROCESSED, "true")
+    assert redemptions(shop) == 1
+
+
+def test_explicit_key_counts_for_a_day(desk: Desk, shop: Database) -> None:
+    command = redeem("A", key=key(), transaction_number="")
+    assert told(desk, command) == (Code.PROCESSED, "")
+    let_pass(desk, DAY_MS)
+    assert told(desk, command) == (Code.PROCESSED, "true")
+    let_pass(desk, 1)
+    assert told(desk, command) == (Code.PROCESSED, "")
+    let_pass(desk, DAY_MS)
+    assert told(desk, command) == (Code.PROCESSED, "true")
+    assert redemptions(shop) == 2
+    assert len(rows(shop, t.idempotency)) == 1
+
+
+def test_explicit_key_keeps_refusals(desk: Desk, shop: Database) -> None:
+    """A refusal is answered again even when its reason is gone."""
+    command = redeem("A", customer=(NOOR,), key=key())
+    assert told(desk, command) == (Code.NOT_ISSUED_TO_CUSTOMER, "")
+    run_sql(shop, "UPDATE coupon SET customer_id = 2")
+    assert told(desk, command) == (Code.NOT_ISSUED_TO_CUSTOMER, "true")
+    assert len(rows(shop, t.refusal)) == 1
+    assert redemptions(shop) == 0
+
+
+def test_explicit_key_keeps_no_service_failure(desk: Desk, shop: Database) -> None:
+    """Prevents a retry that never really retries."""
+    run_sql(shop, "UPDATE series_version SET terms = '{'")
+    command = redeem("A", key=key())
+    assert told(desk, command) == (Code.SERIES_UNREADABLE, "")
+    assert rows(shop, t.idempotency) == []
+    run_sql(
+        shop,
+        "INSERT INTO series_version (org_id, series_id, version, terms, created_ms) VALUES (1, 1, 2, "
+        """'{"description":"d","seriesCode":"s","zone":"UTC"}', 0)""",
+        "UPDATE series SET version = 2",
+    )
+    assert told(desk, command) == (Code.PROCESSED, "")
+
+
+def test_bill_is_answered_again(desk: Desk, shop: Database) -> None:
+    """Same till, number, customer and coupons in any order and spelling."""
+    first, again = desk.outcomes(redeem("A", "B"), redeem("b", " a "))
+    assert (first.replayed, again.replayed) == ("", "derived")
+    assert first.answer == again.answer
+    assert told(desk, redeem("A", "B", amount=Decimal("1800.00"))) == (Code.PROCESSED, "derived")
+    assert redemptions(shop) == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        redeem("A", amount=Decimal(1799)),
+        redeem("A", transaction_number="INV-5511"),
+        redeem("A", place=place(12, 21)),
+        redeem("A", transaction_number=""),
+    ],
+)
+def test_other_bill_is_judged_anew(desk: Desk, shop: Database, changed: Redeem) -> None:
+    assert desk.statuses(redeem("A")) == [Code.PROCESSED]
+    assert told(desk, changed) == (Code.PROCESSED, "")
+    assert redemptions(shop) == 2
+
+
+def test_other_amount_takes_the_place_of_the_first(desk: Desk, shop: Database) -> None:
+    """One answer is kept per bill: the last."""
+    one, two = redeem("A", amount=Decimal(1)), redeem("A", amount=Decimal(2))
+    assert [told(desk, command) for command in (one, two, two, one, one)] == [
+        (Code.PROCESSED, ""),
+        (Code.PROCESSED, ""),
+        (Code.PROCESSED, "derived"),
+        (Code.PROCESSED, ""),
+        (Code.PROCESSED, "derived"),
+    ]
+    assert redemptions(shop) == 3
+
+
+def test_bill_counts_for_a_day(desk: Desk, shop: Database) -> None:
+    assert told(desk, redeem("A")) == (Code.PROCESSED, "")
+    let_pass(desk, DAY_MS)
+    assert told(desk, redeem("A")) == (Code.PROCESSED, "derived")
+    let_pass(desk, 1)
+    assert told(desk, redeem("A")) == (Code.PROCESSED, "")
+
+
+def test_bill_is_never_answered_again_at_zero_hours(desk: Desk, shop: Database) -> None:
+    run_sql(shop, """UPDATE org SET version = 2, settings = '{"derivedIdempotencyHours":0}'""")
+    assert [told(desk, redeem("A")) for _ in range(2)] == [(Code.PROCESSED, "")] * 2
+    assert rows(shop, t.idempotency) == []
+
+
+def test_refused_bill_is_judged_anew(desk: Desk, shop: Database) -> None:
+    run_sql(shop, "UPDATE coupon SET customer_id = 2")
+    assert told(desk, redeem("A")) == (Code.NOT_ISSUED_TO_CUSTOMER, "")
+    run_sql(shop, "UPDATE coupon SET customer_id = 1")
+    assert told(desk, redeem("A")) == (Code.PROCESSED, "")
+
+
+def test_reversed_bill_is_judged_anew(desk: Desk, shop: Database) -> None:
+    """A reversal of one of its coupons is enough."""
+    assert told(desk, redeem("A", "B")) == (Code.PROCESSED, "")
+    run_sql(
+        shop,
+        "UPDATE redemption SET reversed_ms = 1 WHERE use_number = 1 AND coupon_id = (SELECT MIN(id) FROM coupon)",
+        "UPDATE coupon SET redeemed = 0 WHERE id = (SELECT MIN(coupon_id) FROM redemption)",
+        "UPDATE customer_series SET redeemed = 1",
+        "UPDATE series_counter SET redeemed = 1 WHERE redeemed = 2",
+    )
+    assert told(desk, redeem("A", "B")) == (Code.PROCESSED, "")
+    assert told(desk, redeem("A", "B")) == (Code.PROCESSED, "derived")
+    assert redemptions(shop) == 4
+
+
+def test_answer_survives_the_process(database: Database, shop: Database) -> None:
+    command = redeem("A", "B", key=key())
+    with Desk(database.url) as first:
+        before = first.answer(command)
+    with Desk(database.url) as second:
+        (outcome,) = second.outcomes(command)
+    assert (outcome.answer, outcome.replayed) == (before, "true")
