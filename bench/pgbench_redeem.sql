@@ -17,5 +17,5 @@ UPDATE coupon SET redeemed = redeemed + 1, uses = uses + 1 WHERE org_id = :org A
 INSERT INTO customer_series AS own (org_id, customer_id, series_id, redeemed, uses, last_redeemed_ms) VALUES (:org, :customer_id, :series_id, 1, 1, :at) ON CONFLICT (org_id, customer_id, series_id) DO UPDATE SET redeemed = own.redeemed + 1, uses = own.uses + 1, last_redeemed_ms = excluded.last_redeemed_ms;
 INSERT INTO series_counter AS own (org_id, series_id, stripe, redeemed, last_redeemed_ms) VALUES (:org, :series_id, :client_id + 1, 1, :at) ON CONFLICT (org_id, series_id, stripe) DO UPDATE SET redeemed = own.redeemed + 1, last_redeemed_ms = excluded.last_redeemed_ms;
 INSERT INTO idempotency (org_id, digest, fingerprint, created_ms, answer) VALUES (:org, left(md5(:batch::text || :serial::text), 20), '\x3138303030', :at, convert_to(repeat('x', 300), 'UTF8'));
-INSERT INTO outbox (org_id, event, subject_id, customer_id, request_id, created_ms) VALUES (:org, 'CouponRedeem', :redemption, :customer_id, md5(:serial::text), :at);
+INSERT INTO outbox (org_id, id, event, subject_id, customer_id, request_id, created_ms) VALUES (:org, :redemption, 'CouponRedeem', :redemption, :customer_id, md5(:serial::text), :at);
 COMMIT;

@@ -67,7 +67,7 @@ class Redeemer:
                     tx, org_id, commands, now_ms=self._clock(), redemption_ids=ids.redemptions, coupon_ids=ids.coupons
                 )
                 plan = decide(state, commands)
-                self._applier.apply(tx, org_id, state, plan, ids.refusals)
+                self._applier.apply(tx, org_id, state, plan, ids)
                 if not all(entry.seal() for entry in entries):
                     raise GivenUpError
         except BaseException as error:

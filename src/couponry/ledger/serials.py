@@ -1,22 +1,14 @@
 """Serials of new rows, in blocks: one statement a block, not a hot row a batch. What a restart leaves of a block is lost."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from couponry.core import ids
 from couponry.core.limits import SERIAL_BLOCK
 from couponry.store.engine import WriteTransaction
-from couponry.store.serials import reserve
+from couponry.store.serials import COUPON, OUTBOX, REDEMPTION, REFUSAL, BatchIds, reserve
 
-_KINDS: Final = {"redemption": ids.REDEMPTION, "coupon": ids.COUPON, "refusal": ids.REDEMPTION}
-
-
-class BatchIds(NamedTuple):
-    """As many ids as a batch can need."""
-
-    redemptions: Iterator[int]
-    coupons: Iterator[int]
-    refusals: Iterator[int]
+_KINDS: Final = {REDEMPTION: ids.REDEMPTION, COUPON: ids.COUPON, REFUSAL: ids.REDEMPTION, OUTBOX: ids.REDEMPTION}
 
 
 class _Block:
@@ -45,8 +37,7 @@ class Serials:
 
     def for_batch(self, tx: WriteTransaction, org_id: int, needed: int) -> BatchIds:
         """Ids for a batch of at most `needed` new rows of each kind."""
-        redemptions, coupons, refusals = (self._block(tx, org_id, kind, needed) for kind in _KINDS)
-        return BatchIds(redemptions, coupons, refusals)
+        return BatchIds(*(self._block(tx, org_id, kind, needed) for kind in _KINDS))
 
     def forget(self, org_id: int) -> None:
         """Drop what an undone transaction may have taken."""

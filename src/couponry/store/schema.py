@@ -367,8 +367,9 @@ idempotency = _table(
 outbox = _table(
     "outbox",
     _org_id(),
-    Column("event", String(24), primary_key=True),
-    Column("subject_id", BigInteger, primary_key=True, autoincrement=False),
+    _id(),
+    Column("event", String(24), nullable=False),
+    Column("subject_id", BigInteger, nullable=False),
     Column("customer_id", BigInteger),
     Column("request_id", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),

@@ -1,7 +1,7 @@
 """Numbers handed out once: per org and kind, in blocks, each block committed with what uses it or lost."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
 from sqlalchemy import text
 
@@ -17,9 +17,20 @@ CUSTOMER: Final = "customer"
 COUPON: Final = "coupon"
 REDEMPTION: Final = "redemption"
 REFUSAL: Final = "refusal"
+OUTBOX: Final = "outbox"
 FIRST: Final[Mapping[str, int]] = {ORG: 1001, ENTITY: 301, SERIES: 5001, CUSTOMER: 90001}
 # The owner of the numbers that belong to no org: the orgs' own.
 NO_ORG: Final = 0
+
+
+class BatchIds(NamedTuple):
+    """As many ids as a batch can need."""
+
+    redemptions: Iterator[int]
+    coupons: Iterator[int]
+    refusals: Iterator[int]
+    outbox: Iterator[int]
+
 
 _RESERVE: Final = text(
     "INSERT INTO serial (org_id, kind, next) VALUES (:org, :kind, :after) "

@@ -191,12 +191,13 @@ def _answers() -> None:
     op.create_table(
         "outbox",
         sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("event", sa.String(length=24), nullable=False),
-        sa.Column("subject_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), nullable=False),
         sa.Column("customer_id", sa.BigInteger()),
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("org_id", "event", "subject_id", name=op.f("pk_outbox")),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_outbox")),
         sqlite_with_rowid=False,
     )
     op.create_table(
