@@ -58,6 +58,10 @@ SERIAL_BLOCK: Final = 4096
 # Imports. A chunk is one transaction: short enough that a server's writers need not notice.
 IMPORT_CHUNK_ROWS: Final = 2_000
 
+# The doctor.
+DOCTOR_RANGE_IDS: Final = 50_000
+DOCTOR_DIFFERENCES_MAX: Final = 1_000
+
 # Caches, in entries.
 SERIES_CACHE_MAX: Final = 100_000
 PRINCIPAL_CACHE_MAX: Final = 10_000

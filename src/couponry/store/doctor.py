@@ -1,0 +1,161 @@
+"""Recompute every counter from the rows that it counts, and report what differs. Changes nothing.
+
+One consistent view per org, read in ranges of ids: memory and the time of a statement don't grow with the org, and a server that
+counts at the same time makes no false alarm.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+from sqlalchemy import Column, func, select, text
+
+from couponry.core.limits import DOCTOR_DIFFERENCES_MAX, DOCTOR_RANGE_IDS
+from couponry.store import schema as t
+from couponry.store.engine import Database, ReadTransaction
+
+# An issued coupon counts for its series unless redemption itself gave it, and for its customer unless revoked, too.
+_COUPONS: Final = text("""
+    SELECT id, SUM(redeemed) AS redeemed, SUM(active) AS redeemed_actual, SUM(uses) AS uses, SUM(made) AS uses_actual,
+           SUM(is_row) AS is_row
+    FROM (
+        SELECT id, redeemed, 0 AS active, uses, 0 AS made, 1 AS is_row
+        FROM coupon WHERE org_id = :org AND id BETWEEN :first AND :last
+        UNION ALL
+        SELECT coupon_id, 0, CASE WHEN reversed_ms IS NULL THEN 1 ELSE 0 END, 0, 1, 0
+        FROM redemption WHERE org_id = :org AND coupon_id BETWEEN :first AND :last
+    ) AS parts
+    GROUP BY id
+    HAVING SUM(redeemed) <> SUM(active) OR SUM(uses) <> SUM(made) OR SUM(is_row) <> 1
+""")
+_CUSTOMERS: Final = text("""
+    SELECT customer_id, series_id, SUM(issued) AS issued, SUM(held) AS issued_actual, SUM(redeemed) AS redeemed,
+           SUM(active) AS redeemed_actual, SUM(uses) AS uses, SUM(made) AS uses_actual,
+           COALESCE(MAX(last_ms), 0) AS last_redeemed_ms, COALESCE(MAX(active_ms), 0) AS last_redeemed_ms_actual
+    FROM (
+        SELECT customer_id, series_id, issued, 0 AS held, redeemed, 0 AS active, uses, 0 AS made,
+               CASE WHEN redeemed > 0 THEN last_redeemed_ms END AS last_ms, 0 AS active_ms
+        FROM customer_series WHERE org_id = :org AND customer_id BETWEEN :first AND :last
+        UNION ALL
+        SELECT customer_id, series_id, 0, 1, 0, 0, 0, 0, 0, 0
+        FROM coupon
+        WHERE org_id = :org AND customer_id BETWEEN :first AND :last
+          AND issued_ms IS NOT NULL AND revoked_ms IS NULL AND NOT issued_by_redemption
+        UNION ALL
+        SELECT customer_id, series_id, 0, 0, 0, CASE WHEN reversed_ms IS NULL THEN 1 ELSE 0 END, 0, 1,
+               0, CASE WHEN reversed_ms IS NULL THEN redeemed_ms END
+        FROM redemption WHERE org_id = :org AND customer_id BETWEEN :first AND :last
+    ) AS parts
+    GROUP BY customer_id, series_id
+    HAVING SUM(issued) <> SUM(held) OR SUM(redeemed) <> SUM(active) OR SUM(uses) <> SUM(made)
+        OR COALESCE(MAX(last_ms), 0) <> COALESCE(MAX(active_ms), 0)
+""")
+_OF_SERIES: Final = text("""
+    SELECT series_id, SUM(issued) AS issued, SUM(redeemed) AS redeemed
+    FROM (
+        SELECT series_id, 1 AS issued, 0 AS redeemed
+        FROM coupon
+        WHERE org_id = :org AND id BETWEEN :first AND :last AND issued_ms IS NOT NULL AND NOT issued_by_redemption
+        UNION ALL
+        SELECT series_id, 0, 1
+        FROM redemption WHERE org_id = :org AND coupon_id BETWEEN :first AND :last AND reversed_ms IS NULL
+    ) AS parts
+    GROUP BY series_id
+""")
+_SERIES: Final = text("""
+    SELECT series_id, SUM(issued) AS issued, SUM(redeemed) AS redeemed,
+           SUM(CASE WHEN issued_max >= 0 THEN issued_elsewhere END) AS issued_elsewhere,
+           SUM(CASE WHEN redeemed_max >= 0 THEN redeemed_elsewhere END) AS redeemed_elsewhere,
+           SUM(CASE WHEN stripe <> :capped THEN issued ELSE 0 END) AS issued_elsewhere_actual,
+           SUM(CASE WHEN stripe <> :capped THEN redeemed ELSE 0 END) AS redeemed_elsewhere_actual
+    FROM series_counter WHERE org_id = :org GROUP BY series_id
+""")
+# Where ids come from that counters are about.
+_COUPON_IDS: Final = (t.coupon.c.id, t.redemption.c.coupon_id)
+_CUSTOMER_IDS: Final = (t.customer_series.c.customer_id, t.redemption.c.customer_id, t.coupon.c.customer_id)
+_ROWS: Final = {
+    name: text(f"SELECT COUNT(*) FROM {name} WHERE org_id = :org")  # noqa: S608 - the three names below
+    for name in ("coupon", "customer_series", "series_counter")
+}
+
+
+class Difference(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A counter that is not what its rows say."""
+
+    org_id: int
+    counter: str
+    stored: int
+    actual: int
+    coupon_id: int | None = None
+    customer_id: int | None = None
+    series_id: int | None = None
+
+
+class Report(Struct, frozen=True):
+    """How many rows of counters were recomputed, and the first differences."""
+
+    checked: int
+    differences: list[Difference]
+
+
+def check(database: Database) -> Report:
+    """Recompute the counters of every org."""
+    with database.reading() as tx:
+        orgs = [row.id for row in tx.rows(select(t.org.c.id).order_by(t.org.c.id), {})]
+    checked, differences = 0, list[Difference]()
+    for org_id in orgs:
+        with database.reading() as tx:
+            checked += sum(int(tx.connection.execute(count, {"org": org_id}).scalar_one()) for count in _ROWS.values())
+            for difference in _differences(tx, org_id):
+                if len(differences) < DOCTOR_DIFFERENCES_MAX:
+                    differences.append(difference)
+    return Report(checked, differences)
+
+
+def _differences(tx: ReadTransaction, org_id: int) -> Iterator[Difference]:
+    counted: dict[int, tuple[int, int]] = {}
+    for bounds in _ranges(tx, _COUPON_IDS, org_id):
+        for row in tx.rows(_COUPONS, bounds):
+            if not row.is_row:
+                yield Difference(org_id, "coupon", 0, 1, coupon_id=row.id)
+                continue
+            yield from _compared(org_id, "coupon", row, ("redeemed", "uses"), coupon_id=row.id)
+        for series_id, issued, redeemed in tx.rows(_OF_SERIES, bounds):
+            before = counted.get(series_id, (0, 0))
+            counted[series_id] = (before[0] + int(issued), before[1] + int(redeemed))
+    for bounds in _ranges(tx, _CUSTOMER_IDS, org_id):
+        for row in tx.rows(_CUSTOMERS, bounds):
+            names = ("issued", "redeemed", "uses", "last_redeemed_ms")
+            yield from _compared(org_id, "customer_series", row, names, customer_id=row.customer_id, series_id=row.series_id)
+    yield from _series_differences(tx, org_id, counted)
+
+
+def _series_differences(tx: ReadTransaction, org_id: int, counted: dict[int, tuple[int, int]]) -> Iterator[Difference]:
+    """The sums over a series' stripes; and for a capped one, that the capped stripe knows what the others hold."""
+    for row in tx.rows(_SERIES, {"org": org_id, "capped": t.CAPPED_STRIPE}):
+        issued, redeemed = counted.pop(row.series_id, (0, 0))
+        for name, actual in (("issued", issued), ("redeemed", redeemed)):
+            if int(getattr(row, name)) != actual:
+                yield Difference(org_id, f"series_counter.{name}", int(getattr(row, name)), actual, series_id=row.series_id)
+        capped = [name for name in ("issued_elsewhere", "redeemed_elsewhere") if getattr(row, name) is not None]
+        yield from _compared(org_id, "series_counter", row, capped, series_id=row.series_id)
+    for series_id, (issued, redeemed) in counted.items():
+        yield Difference(org_id, "series_counter", 0, issued + redeemed, series_id=series_id)
+
+
+def _compared(org_id: int, table: str, row: Any, names: Any, **key: int) -> Iterator[Difference]:  # noqa: ANN401 - a row of its columns
+    for name in names:
+        stored, actual = int(getattr(row, name)), int(getattr(row, f"{name}_actual"))
+        if stored != actual:
+            yield Difference(org_id, f"{table}.{name}", stored, actual, **key)
+
+
+def _ranges(tx: ReadTransaction, sources: Sequence[Column[Any]], org_id: int) -> Iterator[dict[str, int]]:
+    """Parameters for each range of ids between the least and the greatest."""
+    found: list[int] = []
+    for ids in sources:
+        of_org = ids.table.c.org_id == org_id
+        for edge in (func.min(ids), func.max(ids)):
+            found.extend(edge_id for (edge_id,) in tx.rows(select(edge).where(of_org), {}) if edge_id is not None)
+    for first in range(min(found), max(found) + 1, DOCTOR_RANGE_IDS) if found else ():
+        yield {"org": org_id, "first": first, "last": first + DOCTOR_RANGE_IDS - 1}
