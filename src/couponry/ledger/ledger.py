@@ -48,6 +48,7 @@ class Ledger:
         self._is_draining = False
         self._is_idle = asyncio.Event()
         self._in_flight = 0
+        self._keys_in_flight: set[str | None] = set()
         self._by_deadline: deque[Entry] = deque()
         self._sweeper: asyncio.Task[None] | None = None
         self._patient_database = Database(url, lock_wait_ms=self._options.lock_wait_ms)
@@ -87,7 +88,8 @@ class Ledger:
 
     async def submit(self, command: Command) -> Outcome:
         """The outcome once it is committed; a service failure is an outcome too."""
-        refused = self.admission()
+        key = command.key.digest if isinstance(command, Redeem) and command.key else None
+        refused = self.admission() or (Code.KEY_IN_PROGRESS if key in self._keys_in_flight else None)
         if refused:
             return failure(command, refused)
         loop = asyncio.get_running_loop()
@@ -95,11 +97,14 @@ class Ledger:
         entry = Entry(command, future, loop, time.monotonic() + self._budget_s)
         self._by_deadline.append(entry)
         self._in_flight += 1
+        if key:
+            self._keys_in_flight.add(key)
         self._lane_of(command).put(entry)
         try:
             return await future
         finally:
             self._in_flight -= 1
+            self._keys_in_flight.discard(key)
             if self._is_draining and not self._in_flight:
                 self._is_idle.set()
 
