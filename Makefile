@@ -21,7 +21,7 @@ PIP_SELF := $(BIN)/pip --disable-pip-version-check --quiet install --no-deps --n
 UV_COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help serve test lint format bench soak lock clean
+.PHONY: help serve test lint format docs bench soak lock clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ format: .venv/dev ## Format the code and repair what ruff can repair
 
 bench: .venv/dev ## Measure (ARGS= goes to the benchmark)
 	$(BIN)/python -m bench $(ARGS)
+
+docs: .venv/dev ## Write docs/CODES.md again from the table of status codes
+	$(BIN)/python -m tests.house.codes_doc
 
 soak: .venv/dev ## Run the tests that take long
 	$(BIN)/pytest -m soak $(ARGS)

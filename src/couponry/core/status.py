@@ -1,15 +1,30 @@
-"""The closed table of status codes, in precedence order: of two rules that fail, the one listed first is the answer.
+"""The closed table of status codes, in the precedence order of a redeem: of two rules that fail, the one listed first is the
+answer. What only other operations answer follows, each in its own order.
 
 Several codes share a number with another text, so a member's value is `number text`: unique, and stable enough to be stored
 with an idempotent answer. `docs/CODES.md` is generated from this table.
 """
 
 from enum import Enum
-from typing import Self
+from typing import Final, Self
+
+_TRY_AGAIN: Final = "Coupon processing failed, Please try again later"
+_MISCONFIGURED: Final = "Invalid configuration. Please report to capillary support"
+_ISSUE: Final = "series and issue"
+_LIFECYCLE: Final = "lifecycle"
+_V11: Final = "v1.1"
+_VALIDATION: Final = "validation codes and hooks"
+_UPLOADS: Final = "uploads"
+_MESSAGES: Final = "messages"
 
 
 class Code(Enum):
-    """One status: its wire number, its exact V2 message, where and when it is answered, and the later topic it waits for."""
+    """One status: its wire number, its exact V2 message, where and when it is answered, and the topic it waits for.
+
+    Where: the endpoint keys of status-codes (I issue, M issue multiple, R redeem, Q redeemability, U update and A reactivate a
+    redemption, K revoke, X expiry, S series, G coupon, N resend, V customer coupons, F upload, * any). A code without a topic can
+    be answered today.
+    """
 
     number: int
     message: str
@@ -33,28 +48,18 @@ class Code(Enum):
     WRONG_METHOD = 405, "Incorrect HTTP Method", "*", "known path, other method"
     UNSUPPORTED_MEDIA_TYPE = 415, "Unsupported media type", "*", "a V2 body that is not JSON"
     BODY_TOO_LARGE = 413, "Request body too large", "*", "body over 1 MiB"
-    DRAINING = 790, "Coupon processing failed, Please try again later", "*", "the instance is shutting down"
-    OVERLOADED = 789, "Coupon processing failed, Please try again later", "*", "the admission queue is full"
+    DRAINING = 790, _TRY_AGAIN, "*", "the instance is shutting down"
+    OVERLOADED = 789, _TRY_AGAIN, "*", "the admission queue is full"
     MALFORMED = (
         400,
         "Input is invalid, Please check request parameters or input xml/json",
         "*",
         "unparsable body, bad path parameter, unknown LOOKUP-TYPE",
     )
-    BATCH_LIMIT_EXCEEDED = 1060, "Batch limit size exceeded", "*", "more entries than the batch limit of the operation"
+    BATCH_LIMIT_EXCEEDED = 1060, "Batch limit size exceeded", "*", "more entries than the operation takes", _LIFECYCLE
     LOOKUP_TYPE_MISSING = 1061, "X-CAP-API-ATTRIBUTION-LOOKUP-TYPE header is missing", "*", "LOOKUP without LOOKUP-TYPE"
-    UNKNOWN_ATTRIBUTION = (
-        91021,
-        "Invalid attribution TILL passed.",
-        "*",
-        "the attribution entity or look-up value names no active till",
-    )
-    ORG_MISCONFIGURED = (
-        795,
-        "Invalid configuration. Please report to capillary support.",
-        "*",
-        "the org's time zone or currency is unknown",
-    )
+    UNKNOWN_ATTRIBUTION = 91021, "Invalid attribution TILL passed.", "*", "the attribution or look-up value names no active till"
+    ORG_MISCONFIGURED = 795, f"{_MISCONFIGURED}.", "*", "the org's time zone or currency is unknown"
 
     # The request's own shape (redeem and redeemability).
     INVALID_INPUT = (
@@ -63,24 +68,9 @@ class Code(Enum):
         "R Q",
         "empty list, over 100 codes, unparsable redemptionTime, wrong JSON type, idempotency key reused with another body",
     )
-    KEY_IN_PROGRESS = (
-        796,
-        "Coupon processing failed, Please try again later",
-        "I R",
-        "the first request with this idempotency key is still running",
-    )
-    IDENTIFIER_MISSING = (
-        781,
-        "Either coupon ID or coupon code is missing",
-        "R Q G N",
-        "an item with neither code nor id; redeemability without a code",
-    )
-    REPEATED_IN_REQUEST = (
-        747,
-        "Multiple redemption not allowed",
-        "R Q",
-        "the same coupon twice in one request; all its occurrences fail",
-    )
+    KEY_IN_PROGRESS = 796, _TRY_AGAIN, "I R", "the first request with this idempotency key is still running"
+    IDENTIFIER_MISSING = 781, "Either coupon ID or coupon code is missing", "R Q G N", "an item, or a check, without code and id"
+    REPEATED_IN_REQUEST = 747, "Multiple redemption not allowed", "R Q", "a coupon twice in one request; all of them fail"
 
     # The customer: B1-B4.
     INVALID_CUSTOMER = (
@@ -96,84 +86,35 @@ class Code(Enum):
         "B2: a well-formed identifier matches no customer of the org",
     )
     FRAUD_CUSTOMER = 740, "Fraud customer", "R Q", "B3: fraud status in the org's blocking set"
-    CUSTOMER_BLOCKED = (
-        742,
-        "Coupon issue and redemption blocked for customer",
-        "I M R Q N",
-        "B4: the status label blocks the operation",
-    )
+    CUSTOMER_BLOCKED = 742, "Coupon issue and redemption blocked for customer", "I M R Q N", "B4: blocked by its status label"
 
     # The coupon: C1-C21.
     INVALID_CODE = 702, "Coupon code is invalid", "R Q N", "C1: empty, over 40 characters, or an illegal character"
     UNKNOWN_COUPON = 719, "Coupon code does not exist", "R N", "C2: no such code or id in the org"
-    UNKNOWN_COUPON_CHECKED = (
-        780,
-        "Coupon not found Identifier: {x}. Coupon isRedeem failed",
-        "Q",
-        "C2: as 719, with the code as sent",
-    )
+    UNKNOWN_COUPON_CHECKED = 780, "Coupon not found Identifier: {x}. Coupon isRedeem failed", "Q", "C2: as 719"
     INVALID_ORGANIZATION = 715, "Invalid organization", "R Q", "C3: addressed by an id that another org's coupons have"
-    SERIES_UNREADABLE = (
-        788,
-        "Invalid configuration. Please report to capillary support",
-        "*",
-        "C4: the stored series terms cannot be used",
-    )
+    SERIES_UNREADABLE = 788, _MISCONFIGURED, "*", "C4: the stored series terms cannot be used"
     TEST_COUPON = 720, "Coupon is a test Coupon. Cannot be redeemed", "R Q", "C5: series type TEST"
     REVOKED = 660, "Coupon code has been revoked", "R Q A X N", "C6: the coupon is revoked"
-    SERIES_EXPIRED = (
-        712,
-        "Coupon Series / Campaign has expired",
-        "R Q I K X N",
-        "C7: the series has expired, or its campaign has ended or is paused",
-    )
-    COUPON_EXPIRED = 713, "Coupon has expired", "R Q N", "C8: the coupon's own expiry has passed"
-    NOT_ISSUED_TO_CUSTOMER = (
-        703,
-        "Coupon not issued to this customer",
-        "R Q N",
-        "C9: issued to another customer, series not open to any user",
-    )
-    NOT_ISSUED = 723, "Coupon not issued to this customer", "R Q N", "C9: issued to nobody, series not open to any user"
+    SERIES_EXPIRED = 712, "Coupon Series / Campaign has expired", "R Q I K X N", "C7: series expired, campaign ended or paused"
+    COUPON_EXPIRED = 713, "Coupon has expired", "R Q N M", "C8: the coupon's own expiry has passed"
+    NOT_ISSUED_TO_CUSTOMER = 703, "Coupon not issued to this customer", "R Q N", "C9: issued to another, series not for any user"
+    NOT_ISSUED = 723, "Coupon not issued to this customer", "R Q N", "C9: issued to nobody, series not for any user"
     NOT_MEANT_FOR_CUSTOMER = (
         710,
         "Coupon is not meant for this customer",
         "I R Q",
-        "C10: outside the audience, or fails targetUserDetails",
+        "C10: not in the audience, or targetUserDetails",
     )
     INVALID_STORE = 735, "Invalid store", "R Q", "C11: the till is outside the series' redemption scope"
-    NOT_STARTED = (
-        729,
-        "Invalid redemption range For coupon series",
-        "R Q",
-        "C11a: before redemptionValidFrom, or too few days since issue",
-    )
-    OUTSIDE_WINDOW = (
-        739,
-        "Allowed redemption date is invalid",
-        "R Q",
-        "C11b: outside redemptionRange, before the issue, or over 24 h ahead",
-    )
-    TRANSACTION_NUMBER_NEEDED = (
-        718,
-        "Transaction number needed for redemption",
-        "R Q",
-        "C12: the org demands a number and there is none",
-    )
-    INVALID_AMOUNT = (
-        733,
-        "Invalid transaction amount",
-        "R Q",
-        "missing, not a number or negative (request level); C13: outside the series' bill range",
-    )
+    NOT_STARTED = 729, "Invalid redemption range For coupon series", "R Q", "C11a: too early, also since the issue"
+    OUTSIDE_WINDOW = 739, "Allowed redemption date is invalid", "R Q", "C11b: redemptionRange, before issue, over 24 h ahead"
+    TRANSACTION_NUMBER_NEEDED = 718, "Transaction number needed for redemption", "R Q", "C12: the org demands one"
+    INVALID_AMOUNT = 733, "Invalid transaction amount", "R Q", "missing or not a number; C13: outside the series' bill range"
     ALREADY_USED = 711, "Coupon is already used", "R Q", "C14: single-use coupon with an active redemption"
-    ALREADY_USED_BY_CUSTOMER = (
-        716,
-        "Cannot redeem same Coupon multiple times",
-        "R Q",
-        "C15: this customer already redeemed this coupon",
-    )
+    ALREADY_USED_BY_CUSTOMER = 716, "Cannot redeem same Coupon multiple times", "R Q", "C15: this customer used this coupon"
     CODE_LIMIT_REACHED = 736, "Allowed redemption consumed", "R Q", "C16: redemptionPerCouponMaxLimit reached"
+    CODE_LIMIT_REACHED_V11 = 696, "Redemption per coupon code limit has reached max limit", "R Q", "C16 in v1.1", _V11
     CUSTOMER_LIMIT_REACHED = 728, "Maximum number of redemptions reached", "R Q", "C17: maxRedemptionsInSeriesPerUser reached"
     TOO_SOON = 738, "Allowed redemption gap is invalid", "R Q", "C18: fewer than minDaysBetweenRedemption days since the last one"
     SERIES_LIMIT_REACHED = 714, "Campaign over, it was first come first serve", "R Q I", "C19: maxRedeem reached"
@@ -183,33 +124,24 @@ class Code(Enum):
         705,
         "Both coupon code and the validation code are invalid",
         "R Q",
-        "C20: the validation code is wrong, expired or used",
+        "C20: the code is wrong, expired or used",
     )
     PRE_REDEEM_REFUSED = 683, "Voucher Redemption event failed", "R", "C21: the pre-redeem hook refused or could not be reached"
 
     # The commit: C22, and what can fail on the way to it.
-    CONFLICT = 791, "Coupon processing failed, Please try again later", "*", "serialization or deadlock retries exhausted"
-    TIMED_OUT = 787, "Coupon processing failed, Please try again later", "*", "a lock or statement timeout"
+    CONFLICT = 791, _TRY_AGAIN, "*", "serialization or deadlock retries exhausted"
+    TIMED_OUT = 787, _TRY_AGAIN, "*", "a lock or statement timeout"
     CUSTOMER_BUSY = (
         521,
         "Another action is running for the same customer",
         "*",
-        "the customer's counters stayed locked for 5 s (HTTP 521)",
+        "the customer's counters stayed locked (HTTP 521)",
     )
-    DATABASE_UNREACHABLE = 786, "Coupon processing failed, Please try again later", "*", "the database cannot be reached"
-    CUSTOMERS_UNAVAILABLE = 792, "Coupon processing failed, Please try again later", "*", "the customer store cannot be read"
-    ENTITIES_UNAVAILABLE = (
-        797,
-        "Coupon processing failed, Please try again later",
-        "*",
-        "the store and till hierarchy cannot be read",
-    )
-    OUTBOX_UNAVAILABLE = (
-        793,
-        "Coupon processing failed, Please try again later",
-        "I R",
-        "the event outbox cannot be written in the same transaction",
-    )
+    DATABASE_UNREACHABLE = 786, _TRY_AGAIN, "*", "the database cannot be reached"
+    CUSTOMERS_UNAVAILABLE = 792, _TRY_AGAIN, "*", "the customer store cannot be read"
+    ENTITIES_UNAVAILABLE = 797, _TRY_AGAIN, "*", "the store and till hierarchy cannot be read"
+    VALIDATION_UNAVAILABLE = 798, _TRY_AGAIN, "R Q", "C20: validation codes cannot be read", _VALIDATION
+    OUTBOX_UNAVAILABLE = 793, _TRY_AGAIN, "I R", "the event outbox cannot be written in the same transaction"
     DEADLINE_EXCEEDED = 748, "Coupon service timed out", "*", "the request budget ran out"
     UNKNOWN_ERROR = 730, "Unknown error", "*", "an unhandled exception: a bug"
 
@@ -218,7 +150,7 @@ class Code(Enum):
         749,
         "Coupon Redeem/isRedeem failed because of failure on other coupons in the batch",
         "R Q",
-        "passed its own rules, but another coupon of the request failed",
+        "passed, but another did not",
     )
     ALL_FAILED = 500, "All requests have failed due to errors", "R Q U", "two or more coupons, every one failed a rule of its own"
     BATCH_REFUSED = 759, "Coupon redemption failed", "R", "two or more coupons, refused, at least one is 749"
@@ -226,12 +158,152 @@ class Code(Enum):
     # Success and warnings.
     PROCESSED = 700, "Coupon processing successful", "I R G", "the item succeeded"
     REDEEMABLE = 700, "Coupon isRedeem successful", "Q", "the item is redeemable"
-    VALIDATION_NOT_REQUIRED = (
-        726,
-        "Validation not required",
-        "R Q",
-        "warning: a validation code was sent for a series that needs none",
+    VALIDATION_NOT_REQUIRED = 726, "Validation not required", "R Q", "warning: a validation code for a series that needs none"
+
+    # Issue: J0-J13, and what cuts an issue of several short (logged as warnings 679, 626, 621, 702, 678).
+    SERIES_ID_MISSING = 746, "Please provide series id", "I S", "J0: no series id", _ISSUE
+    SERIES_ID_MISSING_FOR_SEVERAL = 756, "seriesId is mandatory to set", "M", "J0: no series id", _ISSUE
+    COUNT_TOO_SMALL = 756, "count should be greater than 0", "M", "J0: count below 1", _ISSUE
+    COUNT_TOO_LARGE = 677, "Invalid coupon count. Minimum 1 and Maximum 500.", "M", "J0: count over 500", _ISSUE
+    UNKNOWN_SERIES = 707, "Coupon Series ID is invalid", "I M", "J1: no such series in the org", _ISSUE
+    UNKNOWN_SERIES_NAMED = 707, "Coupon Series ID = {x} is invalid", "I", "J1 in bulk issue and v1.1", _ISSUE
+    WRONG_SOURCE = 777, "coupon source not valid for issue coupon", "I M", "J2: an external series, or an unknown source", _ISSUE
+    FRAUD_CUSTOMER_AT_ISSUE = (
+        750,
+        "Operation not allowed. Not allowed - customer is marked as fraud.",
+        "I M N",
+        "J4: fraud status in the org's blocking set",
+        _ISSUE,
     )
+    EXCLUDED = 709, "Coupon processing failed: mutually exclusive coupon already issued", "I M", "J6", _ISSUE
+    HOLDS_A_COUPON = 709, "Coupon processing failed: user already has a coupon", "I M", "J7: and must not get it again", _ISSUE
+    CUSTOMER_HAS_ENOUGH = 709, "Coupon processing failed: max coupon per user exceeded", "I M", "J8: maxVouchersPerUser", _ISSUE
+    ISSUED_TOO_SOON = 709, "Coupon processing failed: minimum days between coupons not elapsed", "I M", "J9", _ISSUE
+    NO_CODE_LEFT = 722, "Unable to create coupon", "I M F", "J11: the pool is empty, or 20 codes in a row were taken", _ISSUE
+    ONE_PER_CUSTOMER = (
+        5004,
+        "Issue only one coupon. Since isAllowMultipleVouchersPerUser=false.",
+        "M",
+        "the first is issued, more are not allowed",
+        _ISSUE,
+    )
+    ONE_SHARED_CODE = (
+        5004,
+        "Cannot issue more than one GENERIC coupon code.",
+        "M",
+        "the first is issued, more make no sense",
+        _ISSUE,
+    )
+    CUT_BY_SERIES = 5001, "max create for series exceeded", "M", "maxCreate cuts the batch", _ISSUE
+    CUT_BY_CUSTOMER = 5002, "max coupon per user exceeded", "M", "maxVouchersPerUser cuts the batch", _ISSUE
+    CUT_BY_POOL = 5005, "coupon queue is empty for series", "M", "the uploaded pool cuts the batch", _ISSUE
+    CUT = 5006, "Unable to issue {n} coupons", "M", "anything else cuts the batch", _ISSUE
+    DELIVERY_MISCONFIGURED = 799, _MISCONFIGURED, "I M N", "J13: sending synchronously without a template or gateway", _MESSAGES
+    GATEWAY_UNREACHABLE = 794, _TRY_AGAIN, "I M N", "J13: sending synchronously, the gateway cannot be reached", _MESSAGES
+    NOT_COMMUNICATED = 724, "Unable to communicate information to customer", "I", "warning: issued, but nobody to tell", _MESSAGES
+    RESENT = 700, "Coupon resent successfully", "I N V", "resent, or the existing coupon issued again", _ISSUE
+
+    # Series.
+    FIELD_MISSING = 403, "Field {x} is mandatory.", "S", "a mandatory field is missing", _ISSUE
+    SERIES_CODE_TAKEN = 751, "coupon series with same series code is already present", "S", "on create, ignoring case", _ISSUE
+    SERIES_CODE_OF_ANOTHER = 752, "coupon series with same series code is already present", "S", "on update", _ISSUE
+    SERIES_CODE_EMPTY = 753, "series code cannot be empty", "S", "seriesCode present but blank", _ISSUE
+    SHARED_CODE_EMPTY = 754, "generic cannot be empty for series type GENERIC", "S", "genericCode missing or blank", _ISSUE
+    INVALID_SERIES_ID = 755, "invalid coupon series id", "S K X", "unknown series id", _ISSUE
+    INVALID_EXCLUSIONS = (
+        756,
+        "invalid value for mutually exclusive config series",
+        "S",
+        "mutualExclusiveSeriesIds is no JSON list of integers, or names the series itself",
+        _ISSUE,
+    )
+    INVALID_SERIES_FIELD = 744, "Couldn't save coupon series fields", "S", "a field out of range, unknown or unparsable", _ISSUE
+    SERIES_FIELDS_SAVED = (
+        745,
+        "Saved coupon series fields successfully",
+        "S",
+        "warning: only customPropertyMap was updated",
+        _ISSUE,
+    )
+
+    # Reactivate and update a redemption, revoke, change an expiry, read.
+    REDEMPTION_ID_MISSING = 661, "No Redemption id passed", "A U", "no ids, or an item without one", _LIFECYCLE
+    INVALID_REDEMPTION_IDS = (
+        510,
+        "Invalid Redemption ids present",
+        "A U",
+        "unknown in the org, or already reversed (A)",
+        _LIFECYCLE,
+    )
+    UPDATED = 761, "Coupon redemption update successful", "U", "the item was updated, or all were", _LIFECYCLE
+    PARTLY_UPDATED = 762, "Coupon redemption update partially successful", "U", "some items failed", _LIFECYCLE
+    REVOKE_TARGET_MISSING = 756, "CouponCode/s or customer info is mandatory", "K", "neither codes nor a customer", _LIFECYCLE
+    SHARED_CODE_NEEDS_CUSTOMER = (
+        108,
+        "Unsupported coupons series config with client handling type GENERIC",
+        "K",
+        "codes of a GENERIC series without a customer",
+        _LIFECYCLE,
+    )
+    NOT_IN_SERIES = 682, "Coupon not found ", "K", "the code is not in the series", _LIFECYCLE
+    REDEEMED = 405, "Coupon code redeemed", "K", "a listed code that is redeemed, with nothing left", _LIFECYCLE
+    EXPIRY_SERIES_MISSING = 756, "coupon seriesid is mandatory", "X", "no series id", _LIFECYCLE
+    EXPIRY_MISSING = 756, "Atleast one coupon code and expiry date info is mandatory", "X", "no code or no date", _LIFECYCLE
+    EXPIRY_NEEDS_CUSTOMER = (
+        695,
+        "User Id is mandatory for common coupon to change expiry",
+        "X",
+        "a GENERIC series without a customer",
+        _LIFECYCLE,
+    )
+    EXPIRY_CODE_UNKNOWN = 633, "invalid coupon code", "X", "not in the series, or the customer holds none", _LIFECYCLE
+    EXPIRY_IN_PAST = 690, "Expiry date is past date", "X", "before the issue or before now", _LIFECYCLE
+    EXPIRY_BEYOND_SERIES = (
+        691,
+        "coupon code expiry date cannot be set beyond series expiry",
+        "X",
+        "after the series' expiry",
+        _LIFECYCLE,
+    )
+    FILTERS_MISSING = 1000, "Filters not provided", "G", "none of issuedToIds, couponIds, couponCodes", _LIFECYCLE
+    SUCCESS = 200, "Success", "V", "status of a detailed customer coupon; any v1.1 request that went well", _LIFECYCLE
+
+    # v1.1 and resend.
+    VERSION_UNSUPPORTED = 402, "Version not supported", "*", "a version that the resource does not have", _V11
+    OPERATION_UNSUPPORTED = 406, "Operation not supported", "*", "an operation that the resource does not have", _V11
+    PROCESSING_ERROR = 407, "Unknown error while processing", "*", "an unhandled exception", _V11
+    INVALID_TEST_STATUS = 1062, "Invalid test/control status", "*", "an unknown test or control status", _V11
+    INVALID_ORG_ID = 1064, "Invalid organization id", "*", "an org id that is not the credential's", _V11
+    SOME_FAILED = 201, "Some requests have failed due to errors", "I R", "some items succeeded, some failed", _V11
+    USED_BY_ASKER = 706, "Cannot redeem same voucher multiple times", "Q", "C14, C15: the asking customer is who used it", _V11
+    NOT_FOUND_BY_GET = 705, "Both coupon code and validation code are invalid", "G", "no such code or id", _V11
+    NOT_RESENT = 709, "Coupon processing failed", "N", "redeemed out, expired or unissued; or resend is off", _V11
+    SMS_FAILED = 704, "Error in sending coupon through SMS", "N", "the gateway refused, or there is no mobile", _V11
+    SERIES_FETCHED = 700, "Coupon series fetched successfully", "S", "the item was found", _V11
+    COUPONS_RETRIEVED = 1000, "Issued coupons retrieved successfully", "V", "item status of the customer", _V11
+    SIDE_EFFECTS_QUEUED = (
+        687,
+        "Points activities are queued and will be updated later",
+        "R",
+        "warning: redeemed, the side-effects hook queued or could not be reached",
+        _V11,
+    )
+
+    # Uploads.
+    REDEMPTION_IMPORTED = 731, "Coupon redemption successful", "F", "status of an imported row", _UPLOADS
+
+    @property
+    def v11_message(self) -> str:
+        """The text that v1.1 has for it, where it has its own."""
+        match self:
+            case Code.RESENT:
+                return "Coupon Resent"
+            case _ if self.message == _TRY_AGAIN:
+                return "Unable to process coupon. Please try again later"
+            case _ if self.message.startswith(_MISCONFIGURED):
+                return "Configuration is invalid. Please report to Capillary Support"
+            case _:
+                return self.message
 
     @property
     def is_service_failure(self) -> bool:
@@ -244,7 +316,9 @@ class Code(Enum):
         return self in SERVICE_FAILURES and self not in _BROKEN_UNTIL_REPAIRED
 
 
-_BROKEN_UNTIL_REPAIRED = frozenset({Code.UNKNOWN_ERROR, Code.SERIES_UNREADABLE, Code.ORG_MISCONFIGURED})
+_BROKEN_UNTIL_REPAIRED = frozenset(
+    {Code.UNKNOWN_ERROR, Code.SERIES_UNREADABLE, Code.ORG_MISCONFIGURED, Code.DELIVERY_MISCONFIGURED}
+)
 SERVICE_FAILURES = _BROKEN_UNTIL_REPAIRED | {
     Code.DRAINING,
     Code.OVERLOADED,
@@ -255,6 +329,8 @@ SERVICE_FAILURES = _BROKEN_UNTIL_REPAIRED | {
     Code.DATABASE_UNREACHABLE,
     Code.CUSTOMERS_UNAVAILABLE,
     Code.ENTITIES_UNAVAILABLE,
+    Code.VALIDATION_UNAVAILABLE,
     Code.OUTBOX_UNAVAILABLE,
+    Code.GATEWAY_UNREACHABLE,
     Code.DEADLINE_EXCEEDED,
 }
