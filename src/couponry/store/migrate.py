@@ -84,3 +84,11 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", "couponry.store:migrations")
     return config
+
+
+def has_citus(database: Database) -> bool:
+    """Whether the tables could be spread over machines."""
+    if database.is_sqlite:
+        return False
+    with database.reading() as tx:
+        return bool(tx.rows(text("SELECT 1 FROM pg_extension WHERE extname = 'citus'"), {}))

@@ -1,0 +1,5 @@
+"""`python -m couponry` is `couponry`."""
+
+from couponry.cli import app
+
+app()
