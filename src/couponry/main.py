@@ -85,7 +85,9 @@ async def _silence() -> None:
     """Announce nothing."""
 
 
-def worker(settings: Settings, announce: Callable[[], Coroutine[Any, Any, None]] = _silence) -> App:
+def worker(
+    settings: Settings, announce: Callable[[], Coroutine[Any, Any, None]] = _silence, clock: Callable[[], int] = now_ms
+) -> App:
     """One worker process's application, with connections and threads of its own; `announce` runs once it has started."""
     assert settings.secret_key, "serve sees to it"
     metrics = telemetry.Metrics()
@@ -95,15 +97,15 @@ def worker(settings: Settings, announce: Callable[[], Coroutine[Any, Any, None]]
         request_budget_ms=settings.request_budget_ms,
         on_batch=metrics.batch,
     )
-    ledger = Ledger(settings.database_url, now_ms, options)
+    ledger = Ledger(settings.database_url, clock, options)
     metrics.gauge("in_flight", "commands submitted to the ledger and not yet answered", lambda: ledger.in_flight)
     directory = Directory(Database(settings.database_url, connections=2))
-    tokens = Tokens(settings.secret_key, now_ms)
+    tokens = Tokens(settings.secret_key, clock)
     return application(
         Parts(
             ledger=ledger,
-            authenticator=Authenticator(directory, tokens, now_ms, settings.trusted_proxies),
-            attribution=Attribution(directory, now_ms),
+            authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
+            attribution=Attribution(directory, clock),
             tokens=tokens,
             metrics=metrics,
             request_ids=telemetry.RequestIds(secrets.token_hex(6)),

@@ -10,7 +10,7 @@ from couponry.core.expiry import local_time
 _DATE_CHARS: Final = 10
 _DASHES: Final = (4, 7)
 # Nothing that is bounded by these decides differently, and every zone can show them.
-_EARLIEST_MS: Final = 0
+_EARLIEST_MS: Final = int(datetime(2, 1, 1, tzinfo=UTC).timestamp()) * 1000
 _LATEST_MS: Final = int(datetime(9998, 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 
