@@ -56,7 +56,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, demo: bool)
     port = server.claimed_port(host, port)
     database = Database(settings.database_url, connections=1)
     migrate.upgrade(database)
-    offer = demo_data.offer(database, f"DEMO-{secrets.token_hex(4).upper()}", now_ms()) if demo else None
+    offer = demo_data.offer(database, now_ms()) if demo else None
     if database.is_sqlite and workers > 1:
         log.warning("one_writer", workers=workers, reason="SQLite has one writer, which all workers share")
     database.close()

@@ -1,50 +1,110 @@
-"""Demo data: one small shop, made through the same loaders as everybody's data, so that a new server has something to say."""
+"""Demo data: one small shop with a series of each kind, made through the same loaders as everybody's data.
+
+Made again at every start, which adds only what is missing: the loader refuses a row that is there already, and that is well.
+"""
 
 from typing import Final
 
 from msgspec import Struct
+from sqlalchemy import select
 
+from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.store import passwords, registry
+from couponry.store import schema as t
 from couponry.store.bulk import Cells, Kind, import_rows
 from couponry.store.bulk.coupons import Coupons
 from couponry.store.bulk.customers import Customers
 from couponry.store.bulk.series import SeriesRows
 from couponry.store.engine import Database
 
-TILL: Final = "demo-till"
+TILL: Final = "demo.till"
 PASSWORD: Final = "demo"  # noqa: S105 - printed at every start of a demo
 MOBILE: Final = "919812300001"
 
+_THERE_ALREADY: Final = frozenset({633, 751, 1016, 1032, 1033, 5004})
+_COUPONS_AT_ONCE: Final = 100
+
 _CUSTOMERS: Final[tuple[Cells, ...]] = (
     {"firstName": "Mira", "lastName": "Rao", "mobile": MOBILE, "email": "mira@example.com", "externalId": "CRM-77"},
-    {"firstName": "Arun", "lastName": "Iyer", "mobile": "919812300002", "externalId": "CRM-78"},
+    {"firstName": "Arun", "lastName": "Iyer", "mobile": "919812300002", "externalId": "CRM-78", "transactionCount": "4"},
     {"firstName": "Leena", "lastName": "Das", "mobile": "919812300003", "externalId": "CRM-79", "fraudStatus": "CONFIRMED"},
+    {"firstName": "Vikram", "lastName": "Sen", "mobile": "919812300004", "externalId": "CRM-80", "statusLabel": "SUSPENDED"},
 )
+_ANY_NUMBER_OF_TIMES: Final = {"isMultipleUseAllowed": True, "sameUserMultipleRedeem": True}
 _SERIES: Final[tuple[Cells, ...]] = (
     {
-        "description": "Monsoon 15",
         "seriesCode": "MONSOON",
+        "description": "Monsoon 15: 15 percent, each code once",
         "discountCode": "MON15",
         "discountType": "PERC",
-        "discountValue": "15",
-        "discountUpto": "200",
+        "discountValue": 15,
+        "discountUpto": 200,
         "clientHandlingType": "DISC_CODE",
-        "smsTemplate": "Your code is {{voucher_code}}",
     },
     {
-        "description": "Fifty off, first hundred",
         "seriesCode": "FIFTY",
+        "description": "Fifty off for everybody, the first hundred",
         "discountType": "ABS",
-        "discountValue": "50",
+        "discountValue": 50,
         "clientHandlingType": "GENERIC",
         "genericCode": "FIFTY",
-        "anyUser": "true",
-        "isMultipleUseAllowed": "true",
-        "maxRedeem": "100",
-        "minBillAmount": "200",
-        "smsTemplate": "Your code is {{voucher_code}}",
+        "anyUser": True,
+        "isMultipleUseAllowed": True,
+        "maxRedeem": 100,
+        "minBillAmount": 200,
     },
+    {
+        "seriesCode": "THRICE",
+        "description": "Twenty off, each code three times, whoever comes",
+        "discountType": "ABS",
+        "discountValue": 20,
+        "clientHandlingType": "DISC_CODE_PIN",
+        "anyUser": True,
+        "redemptionPerCouponMaxLimit": 3,
+        **_ANY_NUMBER_OF_TIMES,
+    },
+    {
+        "seriesCode": "WEEKEND",
+        "description": "Ten percent on Saturdays and Sundays",
+        "discountType": "PERC",
+        "discountValue": 10,
+        "clientHandlingType": "DISC_CODE",
+        "redemptionRange": {"dom": [-1], "dow": [0, 6], "hours": [-1]},
+        **_ANY_NUMBER_OF_TIMES,
+    },
+    {
+        "seriesCode": "WELCOME",
+        "description": "Hundred off the first bill",
+        "discountType": "ABS",
+        "discountValue": 100,
+        "clientHandlingType": "DISC_CODE",
+        "targetUserDetails": {"validMaxUserTransactionLimit": 0},
+    },
+    {
+        "seriesCode": "PARTNER",
+        "description": "Codes of a partner: they belong to whom redeems them first",
+        "discountType": "ABS",
+        "discountValue": 75,
+        "clientHandlingType": "DISC_CODE_PIN",
+        "externalIssual": True,
+    },
+    {
+        "seriesCode": "BYGONE",
+        "description": "Over since 2020",
+        "discountType": "ABS",
+        "discountValue": 5,
+        "clientHandlingType": "DISC_CODE",
+        "validTillDate": "2020-12-31",
+    },
+)
+_OTHER_COUPONS: Final[tuple[Cells, ...]] = (
+    {"seriesCode": "THRICE", "code": "THRICE-1"},
+    {"seriesCode": "WEEKEND", "code": "WEEKEND-1", "customerMobile": MOBILE},
+    {"seriesCode": "WELCOME", "code": "WELCOME-1", "customerMobile": MOBILE},
+    {"seriesCode": "WELCOME", "code": "WELCOME-2", "customerMobile": "919812300002"},
+    {"seriesCode": "PARTNER", "code": "PARTNER-1"},
+    {"seriesCode": "BYGONE", "code": "BYGONE-1", "customerMobile": MOBILE},
 )
 
 
@@ -57,30 +117,53 @@ class Offer(Struct, frozen=True):
     mobile: str
 
 
-def offer(database: Database, code: str, now_ms: int) -> Offer:
-    """Make the demo shop unless it is there, and in it a new coupon of this code."""
-    with database.writing() as tx:
-        org_id = registry.org_of_login(tx, "till", TILL)
-        is_new = org_id is None
-        if org_id is None:
-            made = registry.create_org(
-                tx, name="Demo shop", time_zone="Asia/Kolkata", currency="INR", country_code="91", now_ms=now_ms
-            )
-            assert not isinstance(made, Problem), made
-            org_id = made
-            secret_hash = passwords.hashed(passwords.till_secret(PASSWORD))
-            till = registry.create_till(tx, org_id, code=TILL, password_hash=secret_hash, store="demo-store", zone="south")
-            assert not isinstance(till, Problem), till
-        org = registry.read_org(tx, org_id)
-    assert not isinstance(org, Problem), org
-    if is_new:
-        _import(database, Customers(org, frozenset({"ACTIVE", "SUSPENDED"}), now_ms), _CUSTOMERS)
-        _import(database, SeriesRows(org, now_ms, lambda: code), _SERIES)
-    coupon = {"seriesCode": "MONSOON", "code": code, "customerMobile": MOBILE, "state": "ISSUED"}
-    _import(database, Coupons(org, now_ms), (coupon,))
+def offer(database: Database, now_ms: int) -> Offer:
+    """Make of the demo shop what is not there yet, and name its first coupon that nobody has redeemed."""
+    org = _org(database, now_ms)
+    _import(database, Customers(org, frozenset({"ACTIVE", "SUSPENDED"}), now_ms), _CUSTOMERS)
+    _import(database, SeriesRows(org, now_ms, str), _SERIES)
+    coupons = Coupons(org, now_ms)
+    _import(database, coupons, _OTHER_COUPONS)
+    while (code := _unredeemed(database, org)) is None:
+        first = _number_of_demo_coupons(database, org) + 1
+        new = [f"DEMO-{number:04}" for number in range(first, first + _COUPONS_AT_ONCE)]
+        _import(database, coupons, tuple({"seriesCode": "MONSOON", "code": code, "customerMobile": MOBILE} for code in new))
     return Offer(TILL, passwords.till_secret(PASSWORD), code, MOBILE)
 
 
+def _org(database: Database, now_ms: int) -> Org:
+    """The demo org with its till, made together if the till is not there."""
+    with database.writing() as tx:
+        org_id = registry.org_of_login(tx, "till", TILL)
+        if org_id is None:
+            place = {"time_zone": "Asia/Kolkata", "currency": "INR", "country_code": "91"}
+            made = registry.create_org(tx, name="Demo", now_ms=now_ms, **place)
+            assert isinstance(made, int), made
+            org_id = made
+            secret_hash = passwords.hashed(passwords.till_secret(PASSWORD))
+            till = registry.create_till(
+                tx, org_id, code=TILL, password_hash=secret_hash, store="demo", zone="south", concept="food"
+            )
+            assert not isinstance(till, Problem), till
+        org = registry.read_org(tx, org_id)
+        assert isinstance(org, Org), org
+        return org
+
+
+def _unredeemed(database: Database, org: Org) -> str | None:
+    coupon = t.coupon.c
+    is_free = (coupon.org_id == org.id, coupon.code.like("DEMO-%"), coupon.uses == 0, coupon.revoked_ms.is_(None))
+    with database.reading() as tx:
+        found = tx.rows(select(coupon.code).where(*is_free).order_by(coupon.id).limit(1), {})
+    return found[0].code if found else None
+
+
+def _number_of_demo_coupons(database: Database, org: Org) -> int:
+    coupon = t.coupon.c
+    with database.reading() as tx:
+        return len(tx.rows(select(coupon.id).where(coupon.org_id == org.id, coupon.code.like("DEMO-%")), {}))
+
+
 def _import(database: Database, kind: Kind, rows: tuple[Cells, ...]) -> None:
-    problems = import_rows(database, kind, rows)
+    problems = [problem for problem in import_rows(database, kind, rows) if problem.code not in _THERE_ALREADY]
     assert not problems, problems
