@@ -27,6 +27,12 @@ class DatabaseResult:
     pgbench: list[PgbenchResult] = field(default_factory=list)
     growth: dict[int, list[Run]] = field(default_factory=dict)
     profile: str = ""
+    differences: str = ""
+
+    @property
+    def is_true(self) -> bool:
+        """Whether the database is as clients were told, and its counters as its redemptions are."""
+        return not self.differences and all(run.is_true for run in self.runs)
 
     def of(self, scenario: Scenario) -> list[Run]:
         return [run for run in self.runs if run.scenario == scenario]
@@ -123,7 +129,9 @@ def _complaints(result: DatabaseResult) -> list[str]:
     redeemed = sum(run.redeemed for run in runs)
     found = [f"- {run.scenario.name}: {complaint}" for run in runs for complaint in run.complaints]
     told = sum(run.told for run in runs)
-    return [f"Clients were told of {told:,} redemptions; the database holds {redeemed:,}.", "", *found, ""]
+    counters = "WRONG" if result.differences else "right"
+    summary = f"Clients were told of {told:,} redemptions; the database holds {redeemed:,}; its counters are {counters} (doctor)."
+    return [summary, "", *found, *([""] if found else [])]
 
 
 def _time_table(result: DatabaseResult) -> list[str]:

@@ -64,6 +64,14 @@ class Couponry:
                 process.kill()
                 process.wait()
 
+    def differences(self) -> str:
+        """What `couponry doctor` finds wrong with the counters; nothing, hopefully."""
+        try:
+            self.run("doctor")
+        except RuntimeError as error:
+            return str(error)
+        return ""
+
     def redemptions(self, org_id: int) -> int:
         """How many redemptions the database holds."""
         return int(self._scalar("SELECT count(*) FROM redemption WHERE org_id = {} AND reversed_ms IS NULL", org_id))

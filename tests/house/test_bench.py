@@ -1,7 +1,10 @@
-"""The load generator that the benchmark's figures stand on: it must count exactly, whatever way an answer comes. No timings."""
+"""What the benchmark's figures stand on: a load generator that counts exactly, and data that redeems. No timings."""
 
 import asyncio
+import contextlib
+import json
 import re
+import socket
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,7 +12,11 @@ from typing import Final
 
 import pytest
 
-from bench.load import LoadResult, compiled, http_request, run_load, write_requests
+from bench.data import CODE_PRIME, CODE_STEP, CUSTOMER_STEP, Coupons, Size, mobile, redeem_requests
+from bench.load import LoadCounts, LoadResult, compiled, http_request, run_load, write_requests
+from bench.machine import CpuUse
+from bench.pgbench import SCRIPT
+from bench.scenarios import SPREAD, Run
 
 REQUESTS: Final = 500
 
@@ -24,9 +31,13 @@ class Server:
         self.respond = respond
         self.bodies: list[bytes] = []
         self.connections = 0
+        self.open: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self.open.add(task)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = re.search(rb"Content-Length: (\d+)", head)
@@ -39,6 +50,8 @@ class Server:
             pass  # the generator has gone
         finally:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +68,9 @@ async def loaded(
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     async with listening:
         port = listening.sockets[0].getsockname()[1]
-        return await asyncio.to_thread(run_load, program, port, requests, connections, *options)
+        result = await asyncio.to_thread(run_load, program, port, requests, connections, *options)
+        await asyncio.gather(*server.open)
+        return result
 
 
 def run(
@@ -220,18 +235,8 @@ def test_a_broken_request_file_is_refused(program: Path, tmp_path: Path, content
     requests = tmp_path / "requests"
     requests.write_bytes(contents)
 
-    async def respond(_number: int, _body: bytes, writer: asyncio.StreamWriter) -> bool:
-        writer.write(answer(b""))
-        return True
-
-    async def attempt() -> None:
-        listening = await asyncio.start_server(Server(respond).serve, "127.0.0.1", 0)
-        async with listening:
-            port = listening.sockets[0].getsockname()[1]
-            await asyncio.to_thread(run_load, program, port, requests, 1)
-
-    with pytest.raises(subprocess.CalledProcessError):
-        asyncio.run(attempt())
+    with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(subprocess.CalledProcessError):
+        run_load(program, listening.getsockname()[1], requests, 1)
 
 
 def test_nobody_listening_ends_the_run(program: Path, tmp_path: Path) -> None:
@@ -241,3 +246,61 @@ def test_nobody_listening_ends_the_run(program: Path, tmp_path: Path) -> None:
     result = run_load(program, 1, requests, 2)  # nothing listens on port 1
     assert (result.sent, result.all.answers) == (0, 0)
     assert result.connect_failures > 0
+
+
+def test_no_coupon_is_used_twice_and_each_is_shown_by_its_owner() -> None:
+    """Prevents refusals that the benchmark itself makes."""
+    size = Size(customers=500, series=20, coupons=0)
+    for coupons in (Coupons("RA", 3000, size), Coupons("RB", 3000, size, together=100)):
+        requests = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in redeem_requests(coupons)]
+        codes = [item["code"] for body in requests for item in body["redemptionRequestList"]]
+        owner = {coupons.code(serial): mobile(coupons.customer(serial)) for serial in range(coupons.count)}
+        assert len(codes) == len(set(codes)) == coupons.count
+        assert all(owner[item["code"]] == body["user"]["mobile"] for body in requests for item in body["redemptionRequestList"])
+        assert len({body["transactionNumber"] for body in requests}) == len(requests)
+
+
+def test_customers_come_back_with_another_series() -> None:
+    """Prevents a spread load that meets in a few counter rows."""
+    coupons = Coupons("RA", 5000, Size(customers=500, series=20, coupons=0))
+    assert len({coupons.customer(serial) for serial in range(500)}) == 500
+    assert len({(coupons.customer(serial), coupons.series(serial)) for serial in range(5000)}) == 5000
+
+
+def test_pgbench_finds_the_same_coupons_and_customers() -> None:
+    """Prevents a yardstick that is fast because it finds nothing."""
+    script = SCRIPT.read_text()
+    assert f"\\set code_number mod((:serial + 1) * {CODE_STEP}, {CODE_PRIME})" in script
+    assert f"\\set mobile :first_mobile + mod(:serial * {CUSTOMER_STEP}, :customers)" in script
+
+
+@pytest.mark.parametrize(
+    ("told", "redeemed", "sent", "answers", "is_true"),
+    [
+        (5, 5, 5, 5, True),
+        (5, 4, 5, 5, False),  # lost
+        (5, 6, 5, 5, False),  # double
+        (5, 6, 6, 5, True),  # the answer was lost, the redemption may be there
+        (5, 7, 6, 5, False),
+    ],
+)
+def test_a_lie_is_found_out(told: int, redeemed: int, sent: int, answers: int, is_true: bool) -> None:
+    """Prevents figures of redemptions that never were."""
+    counts = LoadCounts(answers=answers, statuses={200: answers}, numbers={700: told}, unnumbered=0)
+    load = LoadResult(
+        all=counts,
+        window=counts,
+        sent=sent,
+        closed=sent - answers,
+        timed_out=0,
+        malformed=0,
+        connect_failures=0,
+        ran_out=False,
+        seconds=1,
+        per_second=answers,
+        p50_ms=1,
+        p90_ms=1,
+        p99_ms=1,
+        max_ms=1,
+    )
+    assert Run(SPREAD, 5, load, CpuUse(), redeemed, told).is_true is is_true
