@@ -236,6 +236,16 @@ def test_shared_code_that_was_issued_is_the_customers_record() -> None:
     assert statuses(world, [redeem(own.id, customer=(("id", "2"),))]) == [Code.NOT_ISSUED_TO_CUSTOMER]
 
 
+def test_another_customers_record_of_an_open_shared_code_stands_for_the_code() -> None:
+    """Prevents a second use through the id of somebody else's record, which would escape the asker's own limits."""
+    theirs = coupon(2, customer_id=2, holder_id=2)
+    world = state([pool_coupon(), theirs], [series(any_user=True, client_handling_type=Handling.SHARED)])
+    plan = decide(world, [redeem(theirs.id), redeem(theirs.id, transaction_number="2")])
+    assert [outcome.answer.status for outcome in plan.outcomes] == [OK, Code.ALREADY_USED]
+    assert [own.holder_id for own in plan.new_coupons] == [1]
+    assert world.coupons[theirs.id].redeemed == 0
+
+
 def test_check_and_refusal_of_a_shared_code_make_no_record() -> None:
     """Prevents an answer that names a coupon which was never made."""
     world = state([pool_coupon()], [series(any_user=True, client_handling_type=Handling.SHARED)])
@@ -256,6 +266,12 @@ def test_external_code_is_bound_to_its_first_redeemer() -> None:
     assert said(world, shown) == [OK, Code.NOT_ISSUED_TO_CUSTOMER, OK]
     bound = world.coupons[coupon_id(1)]
     assert (bound.customer_id, bound.issued_ms, bound.redeemed) == (2, NOW, 2)
+
+
+def test_external_code_counts_its_days_from_the_binding() -> None:
+    world = state([pool_coupon()], [series(external_issual=True, expiry_strategy_type="DAYS", expiry_strategy_value=2)])
+    (bound,) = decide(world, [redeem()]).bound_coupons
+    assert bound.expires_local == "2031-03-12T23:59:59"
 
 
 def test_external_code_is_bound_once() -> None:

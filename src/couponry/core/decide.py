@@ -107,6 +107,7 @@ class _Fold:
 
     def _judge_items(self, org: Org, claim: Claim, customer: Customer | None, refused: Code | None) -> list[_Judged]:
         """Each item's shape before the customer, the customer before each coupon; nothing if the customer alone is at fault."""
+        assert claim.items, "a request without coupons is refused at the edge (629)"
         coupons = [self._find(item, customer) for item in claim.items]
         misshapen = _misshapen(claim.items, coupons)
         is_refused = customer is None or refused is not None
@@ -142,15 +143,25 @@ class _Fold:
         )
 
     def _find(self, item: Item, customer: Customer | None) -> Coupon | None:
-        """By code or id; a shared code, or its own row's id, means the customer's own record if there is one."""
+        """By code or id. What names a shared code means the customer's own record of it, if there is one.
+
+        The id of somebody else's record of a code open to any user names the code; otherwise it is somebody else's coupon (C9).
+        """
         state = self.state
         by_id = state.coupons.get(item.coupon_id or 0) if item.code is None else None
-        code = item.code if item.code is not None else by_id.code if by_id and not by_id.holder_id else ""
-        own_id = state.coupon_ids.get((code_key(code), customer.id)) if customer else None
+        if by_id and by_id.holder_id and not self._is_open(by_id):
+            return by_id
+        key = code_key(item.code if item.code is not None else by_id.code if by_id else "")
+        own_id = state.coupon_ids.get((key, customer.id)) if customer else None
         if own_id:
             return state.coupons[own_id]
-        coupon_id = state.coupon_ids.get((code_key(code), 0)) if item.code is not None else None
+        is_named_by_code = item.code is not None or (by_id is not None and by_id.holder_id)
+        coupon_id = state.coupon_ids.get((key, 0)) if is_named_by_code else None
         return state.coupons[coupon_id] if coupon_id else by_id
+
+    def _is_open(self, coupon: Coupon) -> bool:
+        series = self.state.series[coupon.series_id]
+        return series is not None and series.terms.any_user
 
     def _attempt(self, org: Org, claim: Claim, item: Item, customer: Customer, coupon: Coupon, series: Series) -> rules.Attempt:
         state = self.state
@@ -179,7 +190,12 @@ class _Fold:
         self._put(
             state.standings,
             (customer.id, series.id),
-            replace(standing, redeemed=standing.redeemed + 1, uses=standing.uses + 1, last_redeemed_ms=state.now_ms),
+            replace(
+                standing,
+                redeemed=standing.redeemed + 1,
+                uses=standing.uses + 1,
+                last_redeemed_ms=max(standing.last_redeemed_ms or 0, state.now_ms),
+            ),
         )
         self._put(state.uses, (coupon.id, customer.id), attempt.uses_by_customer + 1)
         self._put(state.series_redeemed, series.id, attempt.series_redeemed + 1)
@@ -206,7 +222,6 @@ class _Fold:
         """The coupon as the redeemer holds it: a record of their own for a shared code, bound for an external one (rules 3)."""
         state, coupon, customer, series = self.state, attempt.coupon, attempt.customer, attempt.series
         if rules.creates_own_record(attempt):
-            expires = expiry.coupon_expiry_local(series.terms, attempt.local_date(state.now_ms), series.expires_local)
             own = Coupon(
                 id=next(state.new_coupon_ids),
                 series_id=series.id,
@@ -214,16 +229,23 @@ class _Fold:
                 holder_id=customer.id,
                 customer_id=customer.id,
                 issued_ms=state.now_ms,
-                expires_local=expires.isoformat() if expires else None,
+                expires_local=self._expiry_now(attempt),
             )
             self._put(state.coupon_ids, (code_key(coupon.code), customer.id), own.id)
             self.plan.new_coupons.append(own)
             return own
         if rules.binds_to_redeemer(attempt):
-            bound = replace(coupon, customer_id=customer.id, issued_ms=state.now_ms)
+            expires_local = coupon.expires_local or self._expiry_now(attempt)
+            bound = replace(coupon, customer_id=customer.id, issued_ms=state.now_ms, expires_local=expires_local)
             self.plan.bound_coupons.append(bound)
             return bound
         return coupon
+
+    def _expiry_now(self, attempt: rules.Attempt) -> str | None:
+        """The expiry of a coupon that is the customer's from today; None when it follows its series."""
+        series = attempt.series
+        expires = expiry.coupon_expiry_local(series.terms, attempt.local_date(self.state.now_ms), series.expires_local)
+        return expires.isoformat() if expires else None
 
     def _put(self, table: dict[Any, Any], key: object, value: object) -> None:
         self._undo.append((table, key, table.get(key)))

@@ -25,14 +25,17 @@ _COUPON_WIDTH = len(COUPON_COLUMNS)
 
 
 class Loader:
-    """The selects of one dialect, and the versions of orgs and of series terms, which never change once written."""
+    """The selects of one dialect, and the versions of orgs and of series terms, which never change once written.
+
+    What cannot be used (788, 795) is not kept, so that a repair counts at once.
+    """
 
     def __init__(self, dialect: Dialect) -> None:
         self.locks_rows = dialect.locks_rows
         self.selects = Selects(dialect)
         self.decode_answer = msgspec.msgpack.Decoder(Answer).decode
-        self.orgs: dict[tuple[int, int], Org | None] = {}
-        self.series: dict[tuple[int, int, int], Series | None] = {}
+        self.orgs: dict[tuple[int, int], Org] = {}
+        self.series: dict[tuple[int, int, int], Series] = {}
 
     def load(
         self,
@@ -55,6 +58,7 @@ class Loader:
         batch.coupons()
         tx.stage = Stage.COUNTERS
         batch.standings()
+        tx.stage = Stage.COUPONS
         batch.uses()
         batch.series_counters()
         batch.members()
@@ -83,10 +87,12 @@ class _Batch:
         """The org by its current version; None when its settings cannot be used (795)."""
         (row,) = self.tx.read(self.selects.org, {"org": self.org_id})
         version = self.org_id, row[-1]
-        if version not in self.loader.orgs:
-            labels = self.tx.read(self.selects.labels, {"org": self.org_id})
-            self.loader.orgs[version] = org_from_rows(row, labels)
-        return self.loader.orgs[version]
+        org = self.loader.orgs.get(version)
+        if org is None:
+            org = org_from_rows(row, self.tx.read(self.selects.labels, {"org": self.org_id}))
+            if org:
+                self.loader.orgs[version] = org
+        return org
 
     def customers(self) -> None:
         """Whom the identifiers of all commands mean."""
@@ -129,24 +135,25 @@ class _Batch:
         keys: set[tuple[str, int]] = set()
         for claim, customer_id in self.claims:
             for item in claim.items:
-                if item.code is not None and is_well_formed(item.code):
-                    key = code_key(item.code)
+                is_code = item.code is not None and is_well_formed(item.code)
+                key = code_key(item.code or "") if is_code else codes_by_id.get(item.coupon_id or 0)
+                if key:
                     keys.add((key, 0))
                     keys.add((key, customer_id))
-                elif item.coupon_id in codes_by_id:
-                    keys.add((codes_by_id[item.coupon_id], customer_id))
         return rows + self.selects.coupons_by_code.rows(self.tx, self.org_id, sorted(keys))
 
     def _series(self, versions: dict[int, int]) -> None:
         """The terms of each series' version, decoded once per process; None when they cannot be used."""
         cache, org_id = self.loader.series, self.org_id
-        missing = [(series_id, version) for series_id, version in versions.items() if (org_id, series_id, version) not in cache]
+        found = {series_id: cache.get((org_id, series_id, version)) for series_id, version in versions.items()}
+        missing = [(series_id, versions[series_id]) for series_id, series in found.items() if series is None]
         if missing and len(cache) > SERIES_CACHE_MAX:
             cache.clear()
         for series_id, version, text in self.selects.terms.rows(self.tx, org_id, sorted(missing)):
-            cache[org_id, series_id, version] = series_from_text(series_id, version, text)
-        for series_id, version in versions.items():
-            self.state.series[series_id] = cache.get((org_id, series_id, version))
+            found[series_id] = series = series_from_text(series_id, version, text)
+            if series:
+                cache[org_id, series_id, version] = series
+        self.state.series.update(found)
 
     def _lock_coupons(self) -> None:
         """Lock the coupons that may be redeemed, and read them again; a shared code's own row is nobody's to lock."""
