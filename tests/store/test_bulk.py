@@ -2,7 +2,9 @@
 
 import csv
 import json
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -335,3 +337,15 @@ def test_nested_values_are_json_in_a_cell(imported: Callable[..., Result], datab
     assert imported(f'{head}Ten,ABS,10,DISC_CODE,PLACE,"{entities}",-1\n', kind="series").imported == 1
     terms = {series_id: json.loads(text) for series_id, text in rows(database, schema.series_version, "series_id", "terms")}
     assert terms[5005]["redemptionOrgEntityDetails"] == [{"redemptionOrgEntityType": "STORE", "orgEntityId": 310}]
+
+
+def test_code_that_another_writer_takes_meanwhile_is_refused(database: Database, shop: dict[str, Kind]) -> None:
+    """Prevents an import that dies, or a code that exists twice, because a server wrote between the look and the insert."""
+    taken = {"seriesCode": "GEN", "code": "TAKEN"}
+    with ThreadPoolExecutor(1) as thread:
+        with database.writing() as tx:
+            assert shop["coupons"].write(tx, [taken], set()) == [None]
+            importing = thread.submit(codes, database, shop["coupons"], taken, {**taken, "code": "FREE"})
+            time.sleep(0.3)
+        assert importing.result(timeout=10) == [633]
+    assert sorted(code for (code,) in rows(database, schema.coupon, "code")) == ["BIG10", "FREE", "TAKEN"]

@@ -22,6 +22,7 @@ from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk import Cells
 from couponry.store.bulk.customers import customer_ids
+from couponry.store.bulk.inserts import insert_many
 from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.rows import series_from_text
@@ -187,7 +188,7 @@ class Coupons:
             revision, revoked_ms = (coupon_id, now_ms) if draft.is_revoked else (0, None)
             key = (coupon_id, draft.series.id, draft.code, draft.code_key, draft.holder_id, revision)
             rows.append((*key, draft.customer_id, draft.issued_ms, draft.expires_local, revoked_ms, now_ms))
-        tx.write(dialect.insert(t.coupon, _COLUMNS), org_id, rows)
+        insert_many(tx, t.coupon, _COLUMNS, org_id, rows)
         held: dict[tuple[int, ...], list[int]] = {}
         issued: dict[tuple[int, ...], list[int]] = {}
         for draft in new:

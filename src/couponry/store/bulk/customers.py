@@ -14,6 +14,7 @@ from couponry.core.problem import Problem
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk import Cells
+from couponry.store.bulk.inserts import insert_many
 from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction, WriteTransaction
 
@@ -41,6 +42,7 @@ _COLUMNS: Final = (
     "updated_ms",
     "id",
 )
+_FIRST_IDENTIFIER: Final = _COLUMNS.index("mobile")
 _LOYALTY: Final = {"": True, "loyalty": True, "non_loyalty": False, "non-loyalty": False}
 _INVALID: Final = 629
 
@@ -73,13 +75,13 @@ class Customers:
             problem = draft if isinstance(draft, Problem) else _taken_problem(draft, taken)
             problems.append(problem)
             if not problem and not isinstance(draft, Problem):
-                taken.update(_keys(draft))
-                seen.update(_keys(draft))
+                keys = _keys(draft)
+                taken.update(keys)
+                seen.update(keys)
                 new.append(draft)
         if new:
             first = serials.reserve(tx, self.org.id, serials.CUSTOMER, len(new))
-            insert = tx.dialect.insert(t.customer, _COLUMNS)
-            tx.write(insert, self.org.id, [(*draft, first + at) for at, draft in enumerate(new)])
+            insert_many(tx, t.customer, _COLUMNS, self.org.id, [(*draft, first + at) for at, draft in enumerate(new)])
         return problems
 
     def _draft(self, cells: Cells) -> tuple[Any, ...] | Problem:
@@ -127,9 +129,9 @@ class Customers:
     def _taken(self, tx: ReadTransaction, drafts: Sequence[tuple[Any, ...]]) -> set[Hashable]:
         """Which of these identifiers customers have already."""
         found: set[Hashable] = set()
-        for kind, column, *_ in _IDENTIFIERS:
-            values = [key for draft in drafts for key in _keys(draft) if key[0] == kind]
-            found.update((kind, value) for value in customer_ids(tx, self.org.id, column, [value for _, value in values]))
+        for at, (kind, column, *_) in enumerate(_IDENTIFIERS, _FIRST_IDENTIFIER):
+            values = [draft[at] for draft in drafts if draft[at] is not None]
+            found.update((kind, value) for value in customer_ids(tx, self.org.id, column, values))
         return found
 
 
@@ -155,8 +157,7 @@ def _taken_problem(draft: tuple[Any, ...], taken: set[Hashable]) -> Problem | No
 
 def _keys(draft: tuple[Any, ...]) -> list[tuple[str, str]]:
     """The identifiers that a draft claims."""
-    values = draft[2 : 2 + len(_IDENTIFIERS)]
-    return [(kind, value) for (kind, *_), value in zip(_IDENTIFIERS, values, strict=True) if value is not None]
+    return [(kind, value) for at, (kind, *_) in enumerate(_IDENTIFIERS, _FIRST_IDENTIFIER) if (value := draft[at]) is not None]
 
 
 def _text(cells: Cells, name: str) -> str:
