@@ -36,7 +36,7 @@ class Applier:
         )
         self._coupon_uses = dialect.update(t.coupon, key=("id",), added=("redeemed", "uses"), assigned=())
         self._bindings = dialect.update(
-            t.coupon, key=("id",), added=(), assigned=("customer_id", "issued_ms", "issued_by_redemption")
+            t.coupon, key=("id",), added=(), assigned=("customer_id", "issued_ms", "expires_local", "issued_by_redemption")
         )
         self._redemptions = dialect.insert(
             t.redemption,
@@ -78,10 +78,11 @@ class Applier:
         """Write the plan that was decided over `state`. Raises StoreError when the rows are no longer as loaded."""
         tx.stage = Stage.COUPONS
         self._write_coupons(tx, org_id, plan)
-        tx.write(self._redemptions, org_id, [_redemption_row(redemption) for redemption in plan.redemptions])
         tx.stage = Stage.COUNTERS
-        self._write_counters(tx, org_id, state, plan)
+        self._write_standings(tx, org_id, state, plan)
         tx.stage = Stage.COUPONS
+        tx.write(self._redemptions, org_id, [_redemption_row(redemption) for redemption in plan.redemptions])
+        self._write_counters(tx, org_id, state, plan)
         self._write_answers(tx, org_id, plan)
         tx.write(self._refusals, org_id, [_refusal_row(next(ids.refusals), plan.now_ms, refusal) for refusal in plan.refusals])
         tx.stage = Stage.OUTBOX
@@ -101,15 +102,18 @@ class Applier:
                 *(coupon.id, coupon.series_id, coupon.code, code_key(coupon.code), coupon.holder_id, coupon.customer_id),
                 *(coupon.issued_ms, coupon.expires_local, True, uses[coupon.id], uses.pop(coupon.id), plan.now_ms),
             )
-            for coupon in plan.new_coupons
+            for coupon in sorted(plan.new_coupons, key=lambda coupon: (coupon.code, coupon.holder_id))
         ]
         tx.write(self._new_coupons, org_id, new)
         tx.write(self._coupon_uses, org_id, [(count, count, coupon_id) for coupon_id, count in sorted(uses.items())])
         tx.write(
-            self._bindings, org_id, [(coupon.customer_id, coupon.issued_ms, True, coupon.id) for coupon in plan.bound_coupons]
+            self._bindings,
+            org_id,
+            [(bound.customer_id, bound.issued_ms, bound.expires_local, True, bound.id) for bound in plan.bound_coupons],
         )
 
-    def _write_counters(self, tx: WriteTransaction, org_id: int, state: State, plan: Plan) -> None:
+    def _write_standings(self, tx: WriteTransaction, org_id: int, state: State, plan: Plan) -> None:
+        """Before the redemptions: two writers who both find no row yet meet here, in key order, and not at a redemption."""
         by_customer = Counter((redemption.customer_id, redemption.series_id) for redemption in plan.redemptions)
         standings: list[Row] = []
         new_standings: list[Row] = []
@@ -120,6 +124,8 @@ class Applier:
                 new_standings.append((customer_id, series_id, count, count, plan.now_ms))
         tx.write(self._standings, org_id, standings)
         tx.write(self._new_standings, org_id, new_standings)
+
+    def _write_counters(self, tx: WriteTransaction, org_id: int, state: State, plan: Plan) -> None:
         by_series = Counter(redemption.series_id for redemption in plan.redemptions)
         tx.write(
             self._counters,
