@@ -35,6 +35,7 @@ QUEUE_COMMANDS_MAX: Final = 10_000
 WRITE_TRIES_MAX: Final = 3
 
 # Waiting. A command gives up (748) only after every lock it can meet has timed out (521, 787).
+LOCK_WAIT_HASTY_MS_MAX: Final = 20
 LOCK_WAIT_IN_BATCH_MS_MAX: Final = 250
 LOCK_WAIT_MS_MAX: Final = 5_000
 STATEMENT_MS_MAX: Final = 6_000
@@ -79,9 +80,12 @@ FAILURE_FORGOTTEN_MS: Final = 15 * 60_000
 TOKEN_S_MAX: Final = 30 * 24 * 3600
 
 assert REDEEM_ITEMS_MAX <= BATCH_ITEMS_MAX, "one request must fit one batch"
-assert BATCH_ITEMS_MAX <= SERIAL_BLOCK, "one block of ids must serve a whole batch"
+assert BATCH_COMMANDS_MAX + BATCH_ITEMS_MAX <= SERIAL_BLOCK, "one block of ids must serve a whole batch"
 assert BATCH_COMMANDS_MAX <= QUEUE_COMMANDS_MAX, "a full batch must fit the queue"
 assert DRAIN_NOTICE_MS + REQUEST_READ_MS_MAX < DRAIN_MS_MAX, "a slow sender must not hold up a drain"
+assert LOCK_WAIT_HASTY_MS_MAX * BATCH_COMMANDS_MAX.bit_length() <= LOCK_WAIT_IN_BATCH_MS_MAX, (
+    "halving costs no more than the wait"
+)
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
 assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
 assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"

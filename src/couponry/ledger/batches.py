@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 Clock = Callable[[], int]
 Answered = list[tuple[Entry, Outcome]]
+Waiting = list[tuple[list[Entry], bool]]
+"""Batches still to be settled, the next one last, and whether in haste."""
 
 
 class GivenUpError(Exception):
@@ -35,8 +37,11 @@ class GivenUpError(Exception):
 class Settler(Protocol):
     """Settles commands of one org in one transaction."""
 
-    def settle(self, org_id: int, entries: Sequence[Entry]) -> list[Outcome]:
-        """The outcomes, in order, once they are durable."""
+    locks_rows: bool
+    """Whether a wait that times out was for some command's row, so that the others can do without it."""
+
+    def settle(self, org_id: int, entries: Sequence[Entry], *, is_hasty: bool) -> list[Outcome]:
+        """The outcomes, in order, once they are durable. In haste, a locked row is hardly waited for."""
 
     def reconnect(self) -> None:
         """Drop connections that may be dead."""
@@ -50,29 +55,33 @@ class Redeemer:
         self._loader = loader
         self._applier = applier
         self._clock = clock
-        self._serials = Serials()
+        self.locks_rows = database.dialect.locks_rows
+        self._serials = Serials(database)
         self._unsure: tuple[Sequence[Entry], Plan] | None = None
 
-    def settle(self, org_id: int, entries: Sequence[Entry]) -> list[Outcome]:
+    def settle(self, org_id: int, entries: Sequence[Entry], *, is_hasty: bool) -> list[Outcome]:
         """Redeem. After a connection lost during the commit of this batch, first see whether that commit happened."""
+        if self._unsure and self._unsure[0] is not entries:
+            self._unsure = None
         plan: Plan | None = None
         try:
+            ids = self._serials.for_batch(org_id, sum(len(entry.command.items) + 1 for entry in entries))
             with self._database.writing() as tx:
-                if self._unsure and self._unsure[0] is entries and is_written(tx, org_id, self._unsure[1].redemptions[0].id):
-                    return self._unsure[1].outcomes
-                self._unsure = None
-                ids = self._serials.for_batch(tx, org_id, sum(len(entry.command.items) + 1 for entry in entries))
+                if is_hasty:
+                    tx.hurry()
                 commands = [entry.command for entry in entries]
                 state = self._loader.load(
                     tx, org_id, commands, now_ms=self._clock(), redemption_ids=ids.redemptions, coupon_ids=ids.coupons
                 )
+                # After the load: its locks have waited for a commit that was still under way.
+                if self._unsure and is_written(tx, org_id, self._unsure[1].redemptions[0].id):
+                    return self._unsure[1].outcomes
                 plan = decide(state, commands)
                 self._applier.apply(tx, org_id, state, plan, ids)
                 if not all(entry.seal() for entry in entries):
                     raise GivenUpError
         except BaseException as error:
-            self._serials.forget(org_id)
-            if isinstance(error, StoreError) and error.stage is Stage.COMMIT and plan and plan.redemptions:
+            if is_commit_lost(error) and plan and plan.redemptions:
                 self._unsure = entries, plan
             if not self._unsure:
                 for entry in entries:
@@ -85,15 +94,22 @@ class Redeemer:
         self._database.close()
 
 
+def is_commit_lost(error: BaseException) -> bool:
+    """Whether nobody can tell from the error if the commit happened; any answer of the database would say so."""
+    return isinstance(error, StoreError) and error.stage is Stage.COMMIT and error.trouble is Trouble.UNREACHABLE
+
+
 class Checker:
     """Settles checks: the same load and the same rules, no locks, no effects."""
+
+    locks_rows = False
 
     def __init__(self, database: Database, loader: Loader, clock: Clock) -> None:
         self._database = database
         self._loader = loader
         self._clock = clock
 
-    def settle(self, org_id: int, entries: Sequence[Entry]) -> list[Outcome]:
+    def settle(self, org_id: int, entries: Sequence[Entry], *, is_hasty: bool) -> list[Outcome]:  # noqa: ARG002 - it never waits
         """Check; ids are never kept, so any do."""
         commands = [entry.command for entry in entries]
         no_ids: Iterator[int] = repeat(-1)
@@ -109,8 +125,8 @@ class Checker:
 class Batches:
     """Runs batches through a settler until every command has its outcome.
 
-    `put_off` takes commands that met a locked row, so that they wait for it where nobody waits behind them; without it they get
-    their code at once.
+    A batch that met a locked row is halved in haste: one wait is enough to know that somebody holds on to it. `put_off` takes the
+    commands that stand alone with it, so that they wait where nobody waits behind them; without it they get their code.
     """
 
     def __init__(self, settler: Settler, put_off: Callable[[Entry], None] | None = None) -> None:
@@ -121,20 +137,21 @@ class Batches:
         """The outcomes of all commands that were neither given up nor put off."""
         assert sum(len(entry.command.items) for entry in entries) <= BATCH_ITEMS_MAX, "lanes cut batches to size"
         answered: Answered = []
-        waiting = [list(entries)]
+        waiting = [(list(entries), False)]
         while waiting:
-            batch = [entry for entry in waiting.pop() if not entry.is_given_up]
+            part, is_hasty = waiting.pop()
+            batch = [entry for entry in part if not entry.is_given_up]
             if batch:
-                answered += self._attempt(org_id, batch, waiting)
+                answered += self._attempt(org_id, batch, waiting, is_hasty=is_hasty)
         return answered
 
-    def _attempt(self, org_id: int, batch: list[Entry], waiting: list[list[Entry]]) -> Answered:
+    def _attempt(self, org_id: int, batch: list[Entry], waiting: Waiting, *, is_hasty: bool) -> Answered:
         code = Code.UNKNOWN_ERROR
         for attempt in range(1, WRITE_TRIES_MAX + 1):
             try:
-                return list(zip(batch, self._settler.settle(org_id, batch), strict=True))
+                return list(zip(batch, self._settler.settle(org_id, batch, is_hasty=is_hasty), strict=True))
             except GivenUpError:
-                waiting.append(batch)
+                waiting.append((batch, is_hasty))
                 return []
             except StoreError as error:
                 code = _code_of(error)
@@ -143,7 +160,7 @@ class Batches:
                 )
                 if error.trouble is Trouble.UNREACHABLE:
                     self._settler.reconnect()
-                elif error.trouble is Trouble.LOCKED and self._put_off is None:
+                elif error.trouble is Trouble.LOCKED and not self._settler.locks_rows:
                     return _all_fail(batch, code)
                 elif error.trouble is not Trouble.CONFLICT:
                     break
@@ -152,15 +169,16 @@ class Batches:
                 break
         return self._isolate(batch, code, waiting)
 
-    def _isolate(self, batch: list[Entry], code: Code, waiting: list[list[Entry]]) -> Answered:
+    def _isolate(self, batch: list[Entry], code: Code, waiting: Waiting) -> Answered:
         """Halve a batch that keeps failing, until the command that makes it fail stands alone and takes the blame."""
         if code is Code.DATABASE_UNREACHABLE:
             return _all_fail(batch, code)
+        is_locked = code in (Code.TIMED_OUT, Code.CUSTOMER_BUSY)
         if len(batch) > 1:
             half = len(batch) // 2
-            waiting += [batch[half:], batch[:half]]
+            waiting += [(batch[half:], is_locked), (batch[:half], is_locked)]
             return []
-        if self._put_off and code in (Code.TIMED_OUT, Code.CUSTOMER_BUSY):
+        if self._put_off and is_locked:
             self._put_off(batch[0])
             return []
         return _all_fail(batch, code)

@@ -48,7 +48,7 @@ class Ledger:
         self._is_draining = False
         self._is_idle = asyncio.Event()
         self._in_flight = 0
-        self._keys_in_flight: set[str | None] = set()
+        self._keys_in_flight: set[tuple[int, str]] = set()
         self._by_deadline: deque[Entry] = deque()
         self._sweeper: asyncio.Task[None] | None = None
         self._patient_database = Database(url, lock_wait_ms=self._options.lock_wait_ms)
@@ -88,7 +88,7 @@ class Ledger:
 
     async def submit(self, command: Command) -> Outcome:
         """The outcome once it is committed; a service failure is an outcome too."""
-        key = command.key.digest if isinstance(command, Redeem) and command.key else None
+        key = (command.org_id, command.key.digest) if isinstance(command, Redeem) and command.key else None
         refused = self.admission() or (Code.KEY_IN_PROGRESS if key in self._keys_in_flight else None)
         if refused:
             return failure(command, refused)
@@ -104,7 +104,8 @@ class Ledger:
             return await future
         finally:
             self._in_flight -= 1
-            self._keys_in_flight.discard(key)
+            if key:
+                self._keys_in_flight.discard(key)
             if self._is_draining and not self._in_flight:
                 self._is_idle.set()
 

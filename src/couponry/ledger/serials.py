@@ -1,11 +1,14 @@
-"""Serials of new rows, in blocks: one statement a block, not a hot row a batch. What a restart leaves of a block is lost."""
+"""Serials of new rows, in blocks: one statement a block, not a hot row a batch. What a restart leaves of a block is lost.
+
+A block is committed before the batch begins: the row that hands it out must not stay locked while the batch waits for a coupon.
+"""
 
 from collections.abc import Iterator
 from typing import Final
 
 from couponry.core import ids
 from couponry.core.limits import SERIAL_BLOCK
-from couponry.store.engine import WriteTransaction
+from couponry.store.engine import Database
 from couponry.store.serials import COUPON, OUTBOX, REDEMPTION, REFUSAL, BatchIds, reserve
 
 _KINDS: Final = {REDEMPTION: ids.REDEMPTION, COUPON: ids.COUPON, REFUSAL: ids.REDEMPTION, OUTBOX: ids.REDEMPTION}
@@ -30,24 +33,23 @@ class _Block:
 
 
 class Serials:
-    """The blocks that one lane holds. A block taken by a transaction that fails is forgotten with it."""
+    """The blocks that one lane holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._blocks: dict[tuple[int, str], _Block] = {}
 
-    def for_batch(self, tx: WriteTransaction, org_id: int, needed: int) -> BatchIds:
+    def for_batch(self, org_id: int, needed: int) -> BatchIds:
         """Ids for a batch of at most `needed` new rows of each kind."""
-        return BatchIds(*(self._block(tx, org_id, kind, needed) for kind in _KINDS))
+        assert needed <= SERIAL_BLOCK
+        short = [kind for kind in _KINDS if self._left(org_id, kind) < needed]
+        if short:
+            with self._database.writing() as tx:
+                serials = {kind: reserve(tx, org_id, kind, SERIAL_BLOCK) for kind in short}
+            for kind, serial in serials.items():
+                self._blocks[org_id, kind] = _Block(ids.first_id(_KINDS[kind], org_id, serial), SERIAL_BLOCK)
+        return BatchIds(*(self._blocks[org_id, kind] for kind in _KINDS))
 
-    def forget(self, org_id: int) -> None:
-        """Drop what an undone transaction may have taken."""
-        for kind in _KINDS:
-            self._blocks.pop((org_id, kind), None)
-
-    def _block(self, tx: WriteTransaction, org_id: int, kind: str, needed: int) -> Iterator[int]:
+    def _left(self, org_id: int, kind: str) -> int:
         block = self._blocks.get((org_id, kind))
-        if block is None or block.left < needed:
-            size = max(SERIAL_BLOCK, needed)
-            block = _Block(ids.first_id(_KINDS[kind], org_id, reserve(tx, org_id, kind, size)), size)
-            self._blocks[org_id, kind] = block
-        return block
+        return block.left if block else 0

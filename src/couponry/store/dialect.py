@@ -34,6 +34,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeEngine
 
+from couponry.core.limits import LOCK_WAIT_HASTY_MS_MAX
+
 Row = tuple[Any, ...]
 
 
@@ -128,6 +130,9 @@ class Dialect(Protocol):
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:
         """The same rows, locked against other writers in the select's order."""
 
+    def hurry(self, connection: Connection) -> None:
+        """Hardly wait for a locked row in the rest of the transaction."""
+
     def insert(self, table: Table, columns: Sequence[str]) -> Write:
         """Insert rows; the org is added to each. A row that exists already is a conflict."""
 
@@ -170,6 +175,9 @@ class Sqlite:
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:  # noqa: ARG002 - nothing to lock
         """Nothing to add: the write transaction holds the file's only write lock."""
         return select
+
+    def hurry(self, connection: Connection) -> None:
+        """Nothing to do: whoever has begun holds the only lock."""
 
     def insert(self, table: Table, columns: Sequence[str]) -> Write:
         """A plain INSERT for `executemany`."""
@@ -234,6 +242,10 @@ class Postgresql:
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:
         """FOR NO KEY UPDATE: other writers of the row wait, readers and foreign keys don't."""
         return select.with_for_update(key_share=True, of=table)
+
+    def hurry(self, connection: Connection) -> None:
+        """A shorter lock_timeout until the transaction ends."""
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_HASTY_MS_MAX}")
 
     def insert(self, table: Table, columns: Sequence[str]) -> Write:
         """INSERT ... SELECT FROM unnest."""

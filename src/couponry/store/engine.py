@@ -68,6 +68,10 @@ class WriteTransaction(ReadTransaction):
 
     is_writing = True
 
+    def hurry(self) -> None:
+        """From here on, hardly wait for a locked row."""
+        self.dialect.hurry(self.connection)
+
     def write(self, write: Write, org_id: int, rows: list[Row]) -> None:
         """Write rows of one org and see that each was written; nothing is sent for no rows."""
         if not rows:
