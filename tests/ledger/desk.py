@@ -41,7 +41,7 @@ class Desk:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.drain()
+        self.start_draining().result(WAIT_S)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
@@ -54,8 +54,8 @@ class Desk:
     def _in_loop(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(WAIT_S)
 
-    def drain(self) -> None:
-        self._in_loop(self.ledger.drain())
+    def start_draining(self) -> "Future[None]":
+        return asyncio.run_coroutine_threadsafe(self.ledger.drain(), self.loop)
 
     def submit(self, *commands: Command) -> "list[Future[Outcome]]":
         """Hand in commands, in this order."""

@@ -3,14 +3,16 @@
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from couponry.core.commands import Redeem
 from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store.engine import Database
-from tests.core.world import DAY_MS, NOOR, coupon, key, place, redeem, series
+from tests.core.world import DAY_MS, NOOR, coupon, coupon_id, key, place, redeem, series
 from tests.ledger.desk import Clock, Desk
 from tests.ledger.rows import miscounts, open_shop, rows, run_sql
+from tests.ledger.stranger import holding
 
 REUSABLE = series(1, is_multiple_use_allowed=True, same_user_multiple_redeem=True)
 
@@ -39,17 +41,30 @@ def told(desk: Desk, command: Redeem) -> tuple[Code, str]:
 
 def test_explicit_key_is_answered_again(desk: Desk, shop: Database) -> None:
     command = redeem("A", key=key(), transaction_number="")
-    first, again = desk.outcomes(command, command)
-    (later,) = desk.outcomes(command)
+    first, again, later = (desk.outcomes(command)[0] for _ in range(3))
     assert [first.replayed, again.replayed, later.replayed] == ["", "true", "true"]
     assert first.answer == again.answer == later.answer
     assert redemptions(shop) == 1
 
 
+def test_explicit_key_in_progress(desk: Desk, shop: Database) -> None:
+    """796 while the first runs, whatever the second's body; another key and another org have nothing to do with it."""
+    command = redeem("A", key=key(), transaction_number="")
+    open_shop(shop, REUSABLE, replace(coupon(1, "A"), id=coupon_id(1, 2)), org_id=2)
+    with holding(shop.url):
+        (first,) = desk.submit(command)
+        desk.wait_until(lambda: desk.ledger.in_flight == 1)
+        assert desk.statuses(command, redeem("B", key=key(body="other"))) == [Code.KEY_IN_PROGRESS] * 2
+        others = desk.submit(redeem("B", key=key("key-2")), redeem("A", key=key(), org_id=2))
+    assert [future.result(10).answer.status for future in (first, *others)] == [Code.PROCESSED] * 3
+    assert told(desk, command) == (Code.PROCESSED, "true")
+    assert redemptions(shop) == 2
+
+
 def test_explicit_key_with_another_body_is_invalid_input(desk: Desk, shop: Database) -> None:
-    """629, in the same batch and in a later one; the first answer stays."""
+    """629, and the first answer stays."""
     first, other = redeem("A", key=key(body="one")), redeem("B", key=key(body="two"))
-    assert desk.statuses(first, other) == [Code.PROCESSED, Code.INVALID_INPUT]
+    assert told(desk, first) == (Code.PROCESSED, "")
     assert told(desk, other) == (Code.INVALID_INPUT, "")
     assert told(desk, first) == (Code.PROCESSED, "true")
     assert redemptions(shop) == 1

@@ -53,7 +53,7 @@ class Counter:
         self.statements.clear()
         settler = self.redeemer if isinstance(commands[0], Redeem) else self.checker
         entries = [Entry(command, self.loop.create_future(), self.loop, 0.0) for command in commands]
-        return [outcome.answer.status for outcome in settler.settle(commands[0].org_id, entries)]
+        return [outcome.answer.status for outcome in settler.settle(commands[0].org_id, entries, is_hasty=False)]
 
     def cost(self, commands: Sequence[Command], expected: Code) -> int:
         assert set(self.settle(commands)) == {expected}
