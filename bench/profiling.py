@@ -1,5 +1,6 @@
 """Where the server's time goes: py-spy samples of all its threads, as a file for speedscope and as a list of functions."""
 
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -9,8 +10,10 @@ from typing import Final, Self
 SAMPLES_PER_SECOND: Final = 200
 FUNCTIONS_SHOWN: Final = 18
 LEAST_SHARE: Final = 0.02
-# What is below nearly every sample of a thread is the way to its work, not the work.
-COMMON_SHARE: Final = 0.95
+# The way to the work, not the work: below nearly every sample of a thread.
+SCAFFOLDING: Final = re.compile(
+    r"granian/server/|multiprocessing/|threading\.py|typer/|click/|couponry/(cli|main\.py|api/server\.py)|<module>"
+)
 
 
 class Recording:
@@ -50,8 +53,8 @@ def top_functions(raw: str) -> str:
             continue
         samples[thread] += int(count)
         own[thread][functions[-1]] += int(count)
-        for function in set(functions):
-            total[thread][function] += int(count)
+        for frame in {_function(frame) for frame in frames[1:] if not SCAFFOLDING.search(frame)}:
+            total[thread][frame] += int(count)
     everything = sum(samples.values()) or 1
     lines: list[str] = []
     for thread, seen in samples.most_common():
@@ -62,9 +65,8 @@ def top_functions(raw: str) -> str:
             f"| {count / everything:.1%} | {total[thread][function] / everything:.1%} | {function} |"
             for function, count in own[thread].most_common(FUNCTIONS_SHOWN)
         ]
-        above = [(function, count) for function, count in total[thread].most_common() if count < COMMON_SHARE * seen]
         lines += ["", "| total | function |", "|---|---|"]
-        lines += [f"| {count / everything:.1%} | {function} |" for function, count in above[:FUNCTIONS_SHOWN]]
+        lines += [f"| {count / everything:.1%} | {function} |" for function, count in total[thread].most_common(FUNCTIONS_SHOWN)]
         lines.append("")
     return "\n".join(lines)
 
