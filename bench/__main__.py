@@ -17,7 +17,7 @@ from bench.data import Coupons, Size
 from bench.installation import Installation, installed
 from bench.load import BUILD, compiled
 from bench.machine import CpuUse, machine, short_name, versions
-from bench.pgbench import run_pgbench
+from bench.pgbench import WARMUP_S, run_pgbench
 from bench.profiling import Recording
 from bench.scenarios import SCENARIOS, SPREAD, Pace, Run, Runner
 from tests.databases import DURABLE, PostgresServer, fresh_sqlite, postgresql_binary
@@ -106,7 +106,7 @@ class Bench:
     def _lay_yardstick(self, result: report.DatabaseResult) -> None:
         """A run of pgbench with coupons of its own."""
         assert self.yardstick is not None
-        count = round(PGBENCH_PER_SECOND_MAX * max(1, self.pace.seconds))
+        count = round(PGBENCH_PER_SECOND_MAX * (WARMUP_S + max(1, self.pace.seconds)))
         coupons = self.yardstick.add(Coupons(f"P{chr(ord('A') + self.yardstick_runs)}", count, self.size))
         self.yardstick.couponry.settle()
         bench = run_pgbench(self.yardstick, coupons, self.yardstick_runs * count, self.pace.seconds, self.server.pid)
