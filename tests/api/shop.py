@@ -94,7 +94,7 @@ class Shop:
         assert not isinstance(place, Problem)
         return place
 
-    def client(self, key: str = "Qk7f", secret: str = "pLz8", **more: Any) -> int:
+    def client(self, key: str = "Qk7f", secret: str = "pLz8", **more: Any) -> int:  # noqa: S107 - nobody's
         with self.database.writing() as tx:
             made = registry.create_client(
                 tx, self.org_id, name="web", key=key, secret_hash=passwords.hashed(secret), **{"till": TILL, **more}
@@ -190,7 +190,8 @@ class Front:
         return self.run(self.asking(method, path, address=address, **more))
 
     async def asking(self, method: str, path: str, *, address: str = ADDRESS, **more: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(self.app, client=(address, 4711))
+        app: Any = self.app  # httpx and Falcon name the same protocol differently
+        transport = httpx.ASGITransport(app, client=(address, 4711))
         async with httpx.AsyncClient(transport=transport, base_url="http://shop.test") as client:
             return await client.request(method, path, **{"auth": BASIC, **more})
 

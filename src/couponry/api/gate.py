@@ -19,6 +19,9 @@ from couponry.telemetry import Metrics, RequestIds
 
 TOKEN_PATH: Final = "/v3/oauth/token/generate"  # noqa: S105 - a path
 _API: Final = ("/v2/", "/v3/")
+# All that may be asked for without a credential. Whatever is neither here nor below an API prefix is not even routed, so that no
+# other spelling of a path (`//v2/...`) can lead around the gate.
+_OPEN: Final = frozenset({TOKEN_PATH, "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FAILED: Final = 400
 _BROKEN: Final = 500
@@ -49,7 +52,10 @@ class Gate:
         req.is_turned_away = False
         req.request_id = self._request_ids.take(req.raw_header(b"x-cap-request-id"))
         path = req.path
-        if not path.startswith(_API) or path == TOKEN_PATH:
+        if path in _OPEN:
+            return
+        if not path.startswith(_API):
+            _refuse(req, resp, Code.UNKNOWN_RESOURCE)
             return
         principal = await self._authenticator.principal_of(req)
         if isinstance(principal, Code):
@@ -65,9 +71,9 @@ class Gate:
             _refuse(req, resp, Code.RATE_LIMITED)
             resp.set_header("Retry-After", str(wait_s))
 
-    async def process_resource(self, req: Call, resp: falcon.asgi.Response, _resource: object, _params: dict[str, Any]) -> None:
+    async def process_resource(self, req: Call, resp: falcon.asgi.Response, resource: object, _params: dict[str, Any]) -> None:
         """Once the endpoint is known: 405 is Falcon's, then 415, 790 and 789."""
-        if not req.path.startswith(_API):
+        if not req.path.startswith(_API) or not hasattr(resource, f"on_{req.method.lower()}"):
             return
         if req.method not in _READS and not req.has_json_body():
             _refuse(req, resp, Code.UNSUPPORTED_MEDIA_TYPE)

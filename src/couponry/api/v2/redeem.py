@@ -17,17 +17,7 @@ from couponry.core.status import Code
 from couponry.ledger import Ledger
 
 # Codes of the request gate keep the gate's form; everything else is a failed redemption (v2-coupon 4).
-_GATE: Final = frozenset(
-    {
-        Code.BODY_TOO_LARGE,
-        Code.MALFORMED,
-        Code.LOOKUP_TYPE_MISSING,
-        Code.UNKNOWN_ATTRIBUTION,
-        Code.ORG_MISCONFIGURED,
-        Code.DATABASE_UNREACHABLE,
-        Code.ENTITIES_UNAVAILABLE,
-    }
-)
+_GATE: Final = frozenset({Code.BODY_TOO_LARGE, Code.MALFORMED, Code.LOOKUP_TYPE_MISSING, Code.UNKNOWN_ATTRIBUTION})
 _REPLAYED: Final = MappingProxyType(
     {replayed: MappingProxyType({"Idempotency-Replayed": replayed}) for replayed in ("true", "derived")}
 )

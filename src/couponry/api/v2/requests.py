@@ -185,7 +185,10 @@ def amount_of(raw: Raw) -> Decimal | Code:
     written = bytes(raw)
     first = written[:1]
     if first == b'"':
-        return amount_from_text(_DECODE_TEXT(raw))
+        try:
+            return amount_from_text(_DECODE_TEXT(raw))
+        except ValueError:  # decoding the body looked past it, as past every value that stays raw
+            return Code.INVALID_AMOUNT
     if first.isdigit() or first == b"-":
         return amount_from_text(written.decode())
     return Code.INVALID_AMOUNT if written in {b"", b"null"} else Code.INVALID_INPUT
