@@ -4,6 +4,7 @@ The three kinds of trouble stay apart (design, invariant 6): what a rule decided
 a service failure with its own code; what nobody foresaw is 730 for the one command that caused it.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, repeat
 from typing import Protocol
@@ -11,10 +12,10 @@ from typing import Protocol
 import structlog
 
 from couponry.core.decide import decide
-from couponry.core.limits import BATCH_ITEMS_MAX, WRITE_TRIES_MAX
+from couponry.core.limits import BATCH_ITEMS_MAX, RECONNECT_PAUSE_MS, WRITE_TRIES_MAX
 from couponry.core.plan import Outcome, Plan
 from couponry.core.status import Code
-from couponry.ledger.entry import Entry, failure
+from couponry.ledger.entry import Entry, LostCommit, failure
 from couponry.ledger.serials import Serials
 from couponry.store.apply import Applier
 from couponry.store.dialect import Trouble
@@ -57,12 +58,11 @@ class Redeemer:
         self._clock = clock
         self.locks_rows = database.dialect.locks_rows
         self._serials = Serials(database)
-        self._unsure: tuple[Sequence[Entry], Plan] | None = None
 
     def settle(self, org_id: int, entries: Sequence[Entry], *, is_hasty: bool) -> list[Outcome]:
-        """Redeem. After a connection lost during the commit of this batch, first see whether that commit happened."""
-        if self._unsure and self._unsure[0] is not entries:
-            self._unsure = None
+        """Redeem. After a connection lost during the commit of these commands, first see whether that commit happened."""
+        lost = [entry.lost for entry in entries if entry.lost]
+        assert not lost or (len(lost) == len(entries) and len({each.redemption_id for each in lost}) == 1), "of one commit"
         plan: Plan | None = None
         try:
             ids = self._serials.for_batch(org_id, sum(len(entry.command.items) + 1 for entry in entries))
@@ -74,18 +74,18 @@ class Redeemer:
                     tx, org_id, commands, now_ms=self._clock(), redemption_ids=ids.redemptions, coupon_ids=ids.coupons
                 )
                 # After the load: its locks have waited for a commit that was still under way.
-                if self._unsure and is_written(tx, org_id, self._unsure[1].redemptions[0].id):
-                    return self._unsure[1].outcomes
+                if lost and is_written(tx, org_id, lost[0].redemption_id):
+                    return [each.outcome for each in lost]
                 plan = decide(state, commands)
                 self._applier.apply(tx, org_id, state, plan, ids)
                 if not all(entry.seal() for entry in entries):
                     raise GivenUpError
         except BaseException as error:
             if is_commit_lost(error) and plan and plan.redemptions:
-                self._unsure = entries, plan
-            if not self._unsure:
-                for entry in entries:
-                    entry.unseal()
+                for entry, outcome in zip(entries, plan.outcomes, strict=True):
+                    entry.lost = LostCommit(plan.redemptions[0].id, outcome)
+            for entry in entries:
+                entry.unseal()
             raise
         return plan.outcomes
 
@@ -137,7 +137,8 @@ class Batches:
         """The outcomes of all commands that were neither given up nor put off."""
         assert sum(len(entry.command.items) for entry in entries) <= BATCH_ITEMS_MAX, "lanes cut batches to size"
         answered: Answered = []
-        waiting = [(list(entries), False)]
+        waiting = [([entry for entry in entries if not entry.lost], False)]
+        waiting += [([entry], False) for entry in entries if entry.lost]
         while waiting:
             part, is_hasty = waiting.pop()
             batch = [entry for entry in part if not entry.is_given_up]
@@ -172,7 +173,7 @@ class Batches:
     def _isolate(self, batch: list[Entry], code: Code, waiting: Waiting) -> Answered:
         """Halve a batch that keeps failing, until the command that makes it fail stands alone and takes the blame."""
         if code is Code.DATABASE_UNREACHABLE:
-            return _all_fail(batch, code)
+            return self._await_database(batch, waiting)
         is_locked = code in (Code.TIMED_OUT, Code.CUSTOMER_BUSY)
         if len(batch) > 1:
             half = len(batch) // 2
@@ -182,6 +183,20 @@ class Batches:
             self._put_off(batch[0])
             return []
         return _all_fail(batch, code)
+
+    def _await_database(self, batch: list[Entry], waiting: Waiting) -> Answered:
+        """786 for those who are certain not to be redeemed; others wait for the database, as long as their budget lasts."""
+        if not batch[0].lost or not self._settler.locks_rows:
+            return _all_fail(batch, Code.DATABASE_UNREACHABLE)
+        if self._put_off:
+            for entry in batch:
+                self._put_off(entry)
+            return []
+        if time.monotonic() > batch[0].deadline_s:
+            return _all_fail(batch, Code.DATABASE_UNREACHABLE)
+        time.sleep(RECONNECT_PAUSE_MS / 1000)
+        waiting.append((batch, False))
+        return []
 
 
 def _all_fail(batch: list[Entry], code: Code) -> Answered:

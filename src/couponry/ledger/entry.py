@@ -3,10 +3,18 @@
 from asyncio import AbstractEventLoop, Future
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import NamedTuple
 
 from couponry.core.commands import Command, Redeem
 from couponry.core.plan import Answer, CheckAnswer, Outcome
 from couponry.core.status import Code
+
+
+class LostCommit(NamedTuple):
+    """A commit whose connection broke: the first redemption that it wrote, if it happened, and then the outcome."""
+
+    redemption_id: int
+    outcome: Outcome
 
 
 @dataclass(slots=True, eq=False)
@@ -14,7 +22,7 @@ class Entry:
     """One command waiting for its outcome.
 
     Either its lane seals it, just before the commit, or the budget runs out and it is given up; the lock decides which, so a
-    caller who was told 748 was not redeemed for.
+    caller who was told 748 was not redeemed for. It stays sealed while its commit may have happened.
     """
 
     command: Command
@@ -23,6 +31,7 @@ class Entry:
     deadline_s: float
     is_given_up: bool = False
     is_sealed: bool = False
+    lost: LostCommit | None = None
     lock: Lock = field(default_factory=Lock)
 
     def seal(self) -> bool:
@@ -33,7 +42,7 @@ class Entry:
 
     def unseal(self) -> None:
         """The commit did not happen: the budget counts again."""
-        self.is_sealed = False
+        self.is_sealed = self.lost is not None
 
     def give_up(self) -> bool:
         """Stop waiting, unless the lane has sealed the outcome."""
