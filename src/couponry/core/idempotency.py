@@ -11,6 +11,7 @@ from couponry.core.model import Org
 from couponry.core.state import StoredAnswer
 
 _DIGEST_BYTES: Final = 15
+_NUMBER_CHARS_SHOWN: Final = 20
 
 
 def explicit_digest(credential: str, key: str) -> str:
@@ -30,8 +31,10 @@ def redeem_digest(command: Redeem, customer_id: int | None, org: Org) -> str | N
     number = (command.transaction_number or "").strip()
     if not number or customer_id is None or org.settings.derived_idempotency_hours == 0:
         return None
+    # The number comes first: a till's bills follow each other, so their keys lie together in the index.
     coupons = sorted(code_key(item.code) if item.code is not None else f"#{item.coupon_id}" for item in command.items)
-    return _digest("bill", str(command.place.till_id), number, str(customer_id), *coupons)
+    digest = _digest("bill", str(command.place.till_id), number, str(customer_id), *coupons)
+    return f"{number[:_NUMBER_CHARS_SHOWN]} {digest}"
 
 
 def redeem_fingerprint(command: Redeem) -> bytes:

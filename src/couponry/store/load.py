@@ -111,6 +111,16 @@ class _Batch:
     def coupons(self) -> None:
         """The coupons that are named, the customers' own records of shared ones, and their series' terms."""
         rows = self._named_coupons()
+        self._take(rows)
+        self._take(self._own_records(rows))
+        if self.tx.is_writing and self.loader.locks_rows:
+            self._lock_coupons()
+        for claim, customer_id in self.claims:
+            for coupon_id in self._coupon_ids(claim, customer_id):
+                self.shown.append((self.state.coupons[coupon_id], customer_id))
+
+    def _take(self, rows: list[Row]) -> None:
+        """Coupons into the state, with their series."""
         rows.sort(key=_live_last)
         state = self.state
         versions: dict[int, int] = {}
@@ -122,25 +132,28 @@ class _Batch:
             if campaign_state and (campaign_state != "ACTIVE" or (campaign_ends_ms or state.now_ms) < state.now_ms):
                 state.halted.add(coupon.series_id)
         self._series(versions)
-        if self.tx.is_writing and self.loader.locks_rows:
-            self._lock_coupons()
-        for claim, customer_id in self.claims:
-            for coupon_id in self._coupon_ids(claim, customer_id):
-                self.shown.append((state.coupons[coupon_id], customer_id))
 
     def _named_coupons(self) -> list[Row]:
+        """By code or id. An id may be that of somebody's record of a shared code, so the code's own row is found too."""
         by_id = {item.coupon_id for claim, _ in self.claims for item in claim.items if item.code is None and item.coupon_id}
         rows = self.selects.coupons_by_id.rows(self.tx, self.org_id, [(coupon_id,) for coupon_id in sorted(by_id)])
-        codes_by_id = {coupon_id: code_key(code) for coupon_id, _, code, *_ in rows}
-        keys: set[tuple[str, int]] = set()
-        for claim, customer_id in self.claims:
-            for item in claim.items:
-                is_code = item.code is not None and is_well_formed(item.code)
-                key = code_key(item.code or "") if is_code else codes_by_id.get(item.coupon_id or 0)
-                if key:
-                    keys.add((key, 0))
-                    keys.add((key, customer_id))
+        keys = {(code_key(code), 0) for _, _, code, holder_id, *_ in rows if holder_id}
+        for claim, _ in self.claims:
+            keys.update((code_key(item.code), 0) for item in claim.items if item.code and is_well_formed(item.code))
         return rows + self.selects.coupons_by_code.rows(self.tx, self.org_id, sorted(keys))
+
+    def _own_records(self, rows: list[Row]) -> list[Row]:
+        """The customers' own records of the shared codes among these."""
+        shared = {row[0]: code_key(row[2]) for row in rows if self._is_shared(self.state.coupons[row[0]])}
+        if not shared:
+            return []
+        keys = {
+            (key, customer_id)
+            for claim, customer_id in self.claims
+            for item in claim.items
+            if customer_id and (key := code_key(item.code) if item.code else shared.get(item.coupon_id or 0)) in shared.values()
+        }
+        return self.selects.coupons_by_code.rows(self.tx, self.org_id, sorted(keys))
 
     def _series(self, versions: dict[int, int]) -> None:
         """The terms of each series' version, decoded once per process; None when they cannot be used."""

@@ -359,7 +359,7 @@ customer_series = _table(
 idempotency = _table(
     "idempotency",
     _org_id(),
-    Column("digest", String(20), primary_key=True),
+    Column("digest", String(48), primary_key=True),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("answer", LargeBinary, nullable=False),

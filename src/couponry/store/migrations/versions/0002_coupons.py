@@ -181,7 +181,7 @@ def _answers() -> None:
     op.create_table(
         "idempotency",
         sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("digest", sa.String(length=20), nullable=False),
+        sa.Column("digest", sa.String(length=48), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("answer", sa.LargeBinary(), nullable=False),
