@@ -1,7 +1,8 @@
 """Health, metrics, and the API's description (design 4)."""
 
+import io
 import json
-import logging.config
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -87,23 +88,23 @@ def test_docs_load_nothing(front: Front) -> None:
 
 
 class TestLogs:
-    @pytest.fixture(autouse=True)
-    def structured(self, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
-        """After `capsys`, so that what it catches is what is written to."""
-        config = telemetry.configure_logging("info")
-        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, **config})
-        yield
+    @pytest.fixture
+    def lines(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+        """What is written to standard error."""
+        written = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", written)
+        telemetry.configure_logging("info")
+        yield written
         structlog.reset_defaults()
 
-    def test_success_leaves_no_line(self, shop: Shop, front: Front, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_success_leaves_no_line(self, shop: Shop, front: Front, lines: io.StringIO) -> None:
         front.redeem(shop.coupon())
         front.redeem("NOSUCH")
-        assert capsys.readouterr().err == ""
+        assert lines.getvalue() == ""
 
-    def test_failure_leaves_one_json_line_without_personal_data(self, front: Front, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_failure_leaves_one_json_line_without_personal_data(self, front: Front, lines: io.StringIO) -> None:
         front.redeem("A", user={"mobile": "919899999999", "email": "x@example.com"}, headers={"X-CAP-REQUEST-ID": "r-1"})
-        text = capsys.readouterr().err
-        line = json.loads(text)
+        line = json.loads(lines.getvalue())
         assert line.pop("timestamp")
         assert line == {
             "event": "request_failed",
@@ -114,9 +115,9 @@ class TestLogs:
             "status": 400,
         }
 
-    def test_credentials_are_not_logged(self, front: Front, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_credentials_are_not_logged(self, front: Front, lines: io.StringIO) -> None:
         front.ask("POST", "/v3/oauth/token/generate", json={"key": "K3y", "secret": "s3cr3t"}, auth=None)
         front.ask("GET", "/v2/coupon/is_redeemable", auth=("t1ll", "0" * 32))
-        text = capsys.readouterr().err
+        text = lines.getvalue()
         assert text.count("request_failed") == 2
         assert not any(word in text for word in ("K3y", "s3cr3t", "t1ll", "0" * 32))

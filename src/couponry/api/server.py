@@ -22,6 +22,7 @@ drains without notice, and exits.
 import asyncio
 import multiprocessing
 import os
+import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -54,22 +55,29 @@ class AddressTaken(Exception):
 
 
 class DrainingLoop(uvloop.Loop):
-    """A loop that drains before it lets a signal through to whoever handles it. The application sets `drain` when it starts."""
+    """A loop that drains before it does what its signals are to do. The application sets `drain` when it starts.
+
+    Signals come in through `told`, by a plain handler of the process: uvloop's own hears nothing while the loop is not running,
+    and Granian runs it twice, once to start the application and once to serve.
+    """
 
     drain: Drain | None = None
     _stop: Callable[[], object] | None = None
-    _is_stopping = False
+    _stopping: asyncio.Task[None] | None = None
+
+    def __init__(self, told: list[int]) -> None:
+        super().__init__()
+        self._told = told
 
     def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
-        """Remember what the signal is to do, and drain first."""
+        """Remember what to do at the end; it is the same for every signal."""
         self._stop = lambda: callback(*args)
-        super().add_signal_handler(sig, self.stop_gently, DRAIN_NOTICE_MS)
+        if self._told:
+            self.call_soon(self.stop_gently, 0)
 
     def stop_gently(self, notice_ms: int) -> None:
         """Begin to stop; further calls change nothing."""
-        if not self._is_stopping:
-            self._is_stopping = True
-            self._stopping = self.create_task(self._drain_and_stop(notice_ms))
+        self._stopping = self._stopping or self.create_task(self._drain_and_stop(notice_ms))
 
     async def _drain_and_stop(self, notice_ms: int) -> None:
         try:
@@ -80,6 +88,29 @@ class DrainingLoop(uvloop.Loop):
         finally:
             if self._stop:
                 self._stop()
+
+
+class Signals:
+    """SIGTERM and SIGINT of a worker process, from its first moment on."""
+
+    def __init__(self) -> None:
+        self._told: list[int] = []
+        self._loop: DrainingLoop | None = None
+
+    def listen(self) -> None:
+        """Take over from the main process' handlers, which a forked worker starts with and which would swallow the signal."""
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, self._hear)
+
+    def loop(self) -> DrainingLoop:
+        """The worker's loop, which is told of every signal, also of those that came before it."""
+        self._loop = DrainingLoop(self._told)
+        return self._loop
+
+    def _hear(self, heard: int, _frame: object) -> None:
+        self._told.append(heard)
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._loop.stop_gently, DRAIN_NOTICE_MS)
 
 
 def claimed_port(host: str, port: int) -> int:
@@ -106,14 +137,16 @@ def serve(load: Callable[[], Any], *, host: str, port: int, workers: int, loggin
     """Run worker processes until told to stop. `load` makes the ASGI application, in each worker. Exits 1 if a worker fails."""
     multiprocessing.set_start_method("fork", force=True)  # so that `load` need not be pickled
     lifeline, held_open = os.pipe()
+    signals = Signals()
 
     def build_loop() -> asyncio.AbstractEventLoop:
         os.close(held_open)
-        loop = DrainingLoop()
+        loop = signals.loop()
         loop.add_reader(lifeline, _orphaned, loop, lifeline)
         asyncio.set_event_loop(loop)
         return loop
 
+    os.register_at_fork(after_in_child=signals.listen)
     loops.register("auto")(build_loop)  # Granian's way to bring one's own loop
     server = Granian(
         target="couponry",
