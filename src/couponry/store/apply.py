@@ -118,10 +118,12 @@ class Applier:
         standings: list[Row] = []
         new_standings: list[Row] = []
         for (customer_id, series_id), count in sorted(by_customer.items()):
-            if state.standings[customer_id, series_id].is_stored:
-                standings.append((count, count, plan.now_ms, customer_id, series_id))
+            standing = state.standings[customer_id, series_id]
+            last_ms = standing.last_redeemed_ms  # not the plan's time: another process may have redeemed at a later one before us
+            if standing.is_stored:
+                standings.append((count, count, last_ms, customer_id, series_id))
             else:
-                new_standings.append((customer_id, series_id, count, count, plan.now_ms))
+                new_standings.append((customer_id, series_id, count, count, last_ms))
         tx.write(self._standings, org_id, standings)
         tx.write(self._new_standings, org_id, new_standings)
 
