@@ -126,7 +126,8 @@ class Batches:
     """Runs batches through a settler until every command has its outcome.
 
     A batch that met a locked row is halved in haste: one wait is enough to know that somebody holds on to it. `put_off` takes the
-    commands that stand alone with it, so that they wait where nobody waits behind them; without it they get their code.
+    commands that stand alone with it, so that they wait where nobody waits behind them; without it they get their code. There a
+    command whose patience ended while another waited is tried in haste, or it would run out of its budget (748) instead.
     """
 
     def __init__(self, settler: Settler, put_off: Callable[[Entry], None] | None = None) -> None:
@@ -137,7 +138,8 @@ class Batches:
         """The outcomes of all commands that were neither given up nor put off."""
         assert sum(len(entry.command.items) for entry in entries) <= BATCH_ITEMS_MAX, "lanes cut batches to size"
         answered: Answered = []
-        waiting = [([entry for entry in entries if not entry.lost], False)]
+        overdue = [entry for entry in entries if self._is_overdue(entry)]
+        waiting = [([entry for entry in entries if not entry.lost and entry not in overdue], False), (overdue, True)]
         waiting += [([entry], False) for entry in entries if entry.lost]
         while waiting:
             part, is_hasty = waiting.pop()
@@ -145,6 +147,10 @@ class Batches:
             if batch:
                 answered += self._attempt(org_id, batch, waiting, is_hasty=is_hasty)
         return answered
+
+    def _is_overdue(self, entry: Entry) -> bool:
+        is_patient_lane = self._settler.locks_rows and self._put_off is None
+        return is_patient_lane and not entry.lost and entry.patient_until_s < time.monotonic()
 
     def _attempt(self, org_id: int, batch: list[Entry], waiting: Waiting, *, is_hasty: bool) -> Answered:
         code = Code.UNKNOWN_ERROR

@@ -1,5 +1,6 @@
 """A command on its way through the ledger, and the future that its caller waits on."""
 
+import math
 from asyncio import AbstractEventLoop, Future
 from dataclasses import dataclass, field
 from threading import Lock
@@ -29,6 +30,8 @@ class Entry:
     future: "Future[Outcome]"
     loop: AbstractEventLoop
     deadline_s: float
+    patient_until_s: float = math.inf
+    """When it has waited long enough for a lock, behind others' waits too."""
     is_given_up: bool = False
     is_sealed: bool = False
     lost: LostCommit | None = None

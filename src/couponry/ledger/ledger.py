@@ -94,7 +94,8 @@ class Ledger:
             return failure(command, refused)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Outcome] = loop.create_future()
-        entry = Entry(command, future, loop, time.monotonic() + self._budget_s)
+        now_s = time.monotonic()
+        entry = Entry(command, future, loop, now_s + self._budget_s, now_s + self._options.lock_wait_ms / 1000)
         self._by_deadline.append(entry)
         self._in_flight += 1
         if key:
