@@ -199,8 +199,9 @@ def test_postgresql_runs_as_shown(postgres_server: PostgresServer, tmp_path: Pat
 
 def test_every_example_is_run() -> None:
     """Prevents the block that looks run and is not."""
-    kinds = [example.typed.split()[0] for example in examples()]
-    assert sorted(kinds) == [".", "curl", "curl", "curl", "make"]
+    run_by_tests = ("make serve\n", "curl ", ". .venv/bin/activate\n")
+    others = [example.typed for example in examples() if not example.typed.startswith(run_by_tests)]
+    assert others in ([], ["make test\n"])  # which is what runs this
     assert {found[1] for found in BLOCK.finditer(README)} == {"bash", "text", "json"}
     targets = re.findall(r"`make (\w+)`", README)
     assert targets
