@@ -144,14 +144,15 @@ class _Batch:
 
     def _own_records(self, rows: list[Row]) -> list[Row]:
         """The customers' own records of the shared codes among these."""
-        shared = {row[0]: code_key(row[2]) for row in rows if self._is_shared(self.state.coupons[row[0]])}
-        if not shared:
+        by_id = {row[0]: code_key(row[2]) for row in rows if self._is_shared(self.state.coupons[row[0]])}
+        if not by_id:
             return []
+        shared = set(by_id.values())
         keys = {
             (key, customer_id)
             for claim, customer_id in self.claims
             for item in claim.items
-            if customer_id and (key := code_key(item.code) if item.code else shared.get(item.coupon_id or 0)) in shared.values()
+            if customer_id and (key := code_key(item.code) if item.code else by_id.get(item.coupon_id or 0)) in shared
         }
         return self.selects.coupons_by_code.rows(self.tx, self.org_id, sorted(keys))
 
