@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, insert
 
 from couponry.core.codes import code_key
 from couponry.core.model import Coupon, Customer
 from couponry.core.series import Series
 from couponry.store import schema as t
-from couponry.store.engine import Database
+from couponry.store.engine import Database, ReadTransaction
 from tests.core.world import NOW, ORG, ZONE, coupon, customer, series
 
 NEW_COUPON_SERIAL = 1_000_000
@@ -73,8 +73,15 @@ def _of_coupon(one: Coupon) -> Iterator[tuple[Table, dict[str, Any]]]:
 def rows(database: Database, table: Table, org_id: int = ORG) -> list[dict[str, Any]]:
     """Every row of an org in a table, in key order."""
     with database.reading() as tx:
-        found = tx.connection.execute(select(table).where(table.c.org_id == org_id).order_by(*table.primary_key))
-        return [dict(row) for row in found.mappings()]
+        return _rows(tx, table, org_id)
+
+
+def _rows(tx: ReadTransaction, table: Table, org_id: int) -> list[dict[str, Any]]:
+    key = ", ".join(column.name for column in table.primary_key)
+    cursor = tx.connection.exec_driver_sql(f"SELECT * FROM {table.name} WHERE org_id = {org_id} ORDER BY {key}").cursor
+    assert cursor is not None
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def run_sql(database: Database, *statements: str) -> None:
@@ -86,7 +93,9 @@ def run_sql(database: Database, *statements: str) -> None:
 
 def miscounts(database: Database, org_id: int = ORG) -> list[str]:
     """Every stored counter that is not what the redemptions add up to, and every redemption without its one event."""
-    redemptions = rows(database, t.redemption, org_id)
+    tables = (t.redemption, t.coupon, t.customer_series, t.series_counter, t.outbox)
+    with database.reading() as tx:
+        redemptions, coupons, standings_stored, counters, events_stored = (_rows(tx, table, org_id) for table in tables)
     active = [row for row in redemptions if row["reversed_ms"] is None]
     wrong: list[str] = []
 
@@ -97,10 +106,9 @@ def miscounts(database: Database, org_id: int = ORG) -> list[str]:
             if stored.get(key, 0) != counted[key]
         )
 
-    coupons = rows(database, t.coupon, org_id)
     compare("coupon redeemed", {row["id"]: row["redeemed"] for row in coupons}, Counter(row["coupon_id"] for row in active))
     compare("coupon uses", {row["id"]: row["uses"] for row in coupons}, Counter(row["coupon_id"] for row in redemptions))
-    standings = {(row["customer_id"], row["series_id"]): row for row in rows(database, t.customer_series, org_id)}
+    standings = {(row["customer_id"], row["series_id"]): row for row in standings_stored}
     compare(
         "customer redeemed",
         {key: row["redeemed"] for key, row in standings.items()},
@@ -112,9 +120,9 @@ def miscounts(database: Database, org_id: int = ORG) -> list[str]:
         Counter((row["customer_id"], row["series_id"]) for row in redemptions),
     )
     by_series: Counter[int] = Counter()
-    for row in rows(database, t.series_counter, org_id):
+    for row in counters:
         by_series[row["series_id"]] += row["redeemed"]
     compare("series redeemed", dict(by_series), Counter(row["series_id"] for row in active))
-    events = Counter((row["event"], row["subject_id"]) for row in rows(database, t.outbox, org_id))
+    events = Counter((row["event"], row["subject_id"]) for row in events_stored)
     compare("event", dict(events), Counter(("CouponRedeem", row["id"]) for row in redemptions))
     return wrong
