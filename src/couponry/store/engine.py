@@ -125,6 +125,7 @@ def _sqlite_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
     engine = create_engine(
         url,
         pool_size=connections,
+        hide_parameters=True,  # an error's text goes to the log, mobiles and e-mails don't
         max_overflow=-1,
         connect_args={
             "isolation_level": None,
@@ -158,6 +159,7 @@ def _postgresql_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=connections,
+        hide_parameters=True,  # an error's text goes to the log, mobiles and e-mails don't
         max_overflow=-1,
         isolation_level="READ COMMITTED",
         connect_args={
