@@ -3,42 +3,28 @@
 import csv
 import json
 import os
-import signal
-import socket
 import sqlite3
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import psycopg
 from typer.testing import CliRunner
 
 from couponry.cli import app
-from tests.e2e.wire import Request, is_ready
+from tests.e2e.processes import ProcessGroup, free_port, wait_until
+from tests.e2e.wire import is_ready
 
-WAIT_S: Final = 40
 SECRET: Final = "a secret for nothing but these tests"
-# Ends a whole process group once whoever holds its input open is gone.
-GUARD: Final = 'read -r _; kill -KILL -- "-$1"'
+_LISTENING: Final = "0A"
 REDEMPTIONS: Final = """
     SELECT r.id, c.code, r.customer_id, r.transaction_number
     FROM redemption r JOIN coupon c ON c.org_id = r.org_id AND c.id = r.coupon_id
     WHERE r.reversed_ms IS NULL
 """
-
-
-def wait_until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait for something that other processes bring about."""
-    deadline_s = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline_s, f"never: {what}"
-        time.sleep(0.02)
 
 
 class Installation:
@@ -47,7 +33,7 @@ class Installation:
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("COUPONRY_")}
         self.environment = {**kept, "COUPONRY_DATABASE_URL": url, "COUPONRY_SECRET_KEY": SECRET}
 
@@ -97,104 +83,28 @@ class Installation:
         assert self.query("SELECT subject_id FROM outbox WHERE event = 'CouponRedeem' ORDER BY subject_id") == redeemed
 
 
-class Server:
-    """`couponry serve` in a process group of its own. Should the test die, a guard ends the group."""
+class Server(ProcessGroup):
+    """`couponry serve`, which answers from the start to the end of the block."""
 
     def __init__(self, installation: Installation, workers: int, environment: Mapping[str, str]) -> None:
         self.installation = installation
         self.port = installation.port
-        command = _couponry("serve", "--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers))
-        with installation.log.open("ab") as log:
-            self._main = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        self.pid = self._main.pid
-        self._guard = subprocess.Popen(
-            ["sh", "-c", GUARD, "sh", str(self.pid)], stdin=subprocess.PIPE, start_new_session=True, cwd="/"
-        )
+        command = [sys.executable, "-m", "couponry", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        super().__init__([*command, "--workers", str(workers)], environment, installation.log)
         try:
             self._await_ready(workers)
         except BaseException:
             self.kill()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.kill()
-
-    @property
-    def processes(self) -> set[int]:
-        """Every process of the group that is alive."""
-        return _group(self.pid)
-
-    @property
-    def workers(self) -> set[int]:
-        """The processes that answer: what the main process has forked."""
-        return self.processes - {self.pid}
-
-    def answers(self, request: Request) -> Any:
-        """The reply to one request."""
-        return request.ask(self.port)
-
-    def terminate(self) -> int:
-        """SIGTERM to the main process, as a service manager sends it; its exit code once all are gone."""
-        self._main.send_signal(signal.SIGTERM)
-        code = self._main.wait(WAIT_S)
-        self.await_end()
-        return code
-
-    def kill(self) -> None:
-        """SIGKILL to all at once."""
-        if self.processes:
-            os.killpg(self.pid, signal.SIGKILL)
-        self.await_end()
-
-    def kill_main(self) -> None:
-        """SIGKILL to the main process alone; its workers have to notice."""
-        os.kill(self.pid, signal.SIGKILL)
-
-    def await_end(self) -> None:
-        """Wait until no process of the group is left."""
-        self._main.wait(WAIT_S)
-        wait_until(lambda: not self.processes, "the end of all server processes")
-        if self._guard.poll() is None:
-            self._guard.kill()
-            self._guard.communicate()
-
     def _await_ready(self, workers: int) -> None:
-        """Every worker runs, and one of them answers; then all of them listen within moments."""
-        wait_until(lambda: self._main.poll() is not None or is_ready(self.port), "a server that answers")
-        assert self._main.poll() is None, self.installation.log.read_text()
-        wait_until(lambda: len(_listeners(self.port)) >= workers, "a listening socket for each worker")
+        """One worker answers, and all of them listen."""
+        wait_until(lambda: self.main.poll() is not None or is_ready(self.port), "a server that answers")
+        assert self.main.poll() is None, self.installation.log.read_text()
+        wait_until(lambda: _listeners(self.port) >= workers, "a listening socket for each worker")
 
 
-def _couponry(*words: str) -> list[str]:
-    return [sys.executable, "-m", "couponry", *words]
-
-
-def _group(pgid: int) -> set[int]:
-    """The processes of a group, from /proc; those that only wait to be reaped are gone."""
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(group) == pgid and state != "Z":
-            found.add(int(stat.parent.name))
-    return found
-
-
-def _listeners(port: int) -> list[str]:
-    """The listening sockets of a port on this machine; with SO_REUSEPORT each worker has its own."""
-    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [line[9] for line in lines if line[1].endswith(f":{port:04X}") and line[3] == "0A"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _listeners(port: int) -> int:
+    """How many sockets listen at a port; with SO_REUSEPORT each worker has its own."""
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(fields[1].endswith(f":{port:04X}") and fields[3] == _LISTENING for fields in sockets)

@@ -46,7 +46,7 @@ def test_main_process_killed(installation: Installation) -> None:
     async def orphan(server: Server) -> None:
         running = asyncio.create_task(load.run(CONNECTIONS))
         await until(lambda: len(load.told) >= 200)
-        server.kill_main()
+        server.main.kill()
         await running
         await asyncio.to_thread(server.await_end)
 
@@ -65,9 +65,9 @@ def test_worker_killed(installation: Installation) -> None:
     async def lose_one(server: Server) -> None:
         running = asyncio.create_task(load.run(CONNECTIONS))
         await until(lambda: len(load.told) >= 200)
-        before = server.workers
+        before = server.children
         os.kill(min(before), signal.SIGKILL)
-        await until(lambda: len(server.workers) == len(before) and server.workers != before)
+        await until(lambda: len(server.children) == len(before) and server.children != before)
         told = len(load.told)
         await until(lambda: len(load.told) >= told + 200)
         load.is_over = True

@@ -48,9 +48,9 @@ def test_database_stopped_and_started(own_postgres_server: PostgresServer, tmp_p
         await running
 
     with installation.serve(2) as server:
-        workers = server.workers
+        workers = server.children
         run(outage())
-        assert server.workers == workers, "nobody restarted anything"
+        assert server.children == workers, "nobody restarted anything"
         assert load.in_doubt == []
         assert all(is_failure(reply, 786) for reply in load.told.values() if reply.code != 700)
         reconcile(server, load)

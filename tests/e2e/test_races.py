@@ -22,7 +22,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     kind, workers = request.param
     for installation in copied(kind, request, tmp_path_factory.mktemp("races")):
         with installation.serve(workers) as running:
-            assert len(running.workers) >= workers
+            assert len(running.children) >= workers
             yield running
 
 
