@@ -265,3 +265,22 @@ def test_paused_campaign_stops_its_series(desk: Desk, database: Database) -> Non
         run_sql(database, f"UPDATE campaign SET {change}")
         assert desk.statuses(check()) == [expected]
     assert desk.statuses(redeem()) == [Code.SERIES_EXPIRED]
+
+
+def test_reversed_redemption_frees_every_limit(desk: Desk, database: Database) -> None:
+    """What was taken back counts for no limit, but its numbers are not given out again."""
+    limits = {"redemption_per_coupon_max_limit": 1, "max_redemptions_in_series_per_user": 1, "max_redeem": 1}
+    open_shop(database, series(1, is_multiple_use_allowed=True, **limits), coupon())
+    bills = [redeem(transaction_number=f"T{number}") for number in range(3)]
+    assert desk.statuses(*bills[:2]) == [Code.PROCESSED, Code.ALREADY_USED_BY_CUSTOMER]
+    run_sql(
+        database,
+        "UPDATE redemption SET reversed_ms = 1",
+        "UPDATE coupon SET redeemed = 0",
+        "UPDATE customer_series SET redeemed = 0, last_redeemed_ms = NULL",
+        "UPDATE series_counter SET redeemed = 0",
+    )
+    assert desk.statuses(check()) == [Code.REDEEMABLE]
+    assert desk.statuses(*bills[1:]) == [Code.PROCESSED, Code.ALREADY_USED_BY_CUSTOMER]
+    assert [(row["use_number"], row["customer_use_number"]) for row in rows(database, t.redemption)] == [(1, 1), (2, 2)]
+    assert miscounts(database) == []

@@ -73,6 +73,11 @@ class Auditor:
     def check(self, request: dict[str, Any], now_ms: int) -> Told:
         return self._judge(request, now_ms, is_check=True)
 
+    def used(self, code: str, customer: int) -> int:
+        """How often the customer has redeemed the coupon."""
+        record = self._record(code, customer)
+        return sum((fact.code, fact.record, fact.customer) == (code, record, customer) for fact in self._active())
+
     def left(self, code: str, customer: int) -> int:
         """How often the customer may still redeem the coupon: the least of all that is limited, -1 when nothing is."""
         series, record = self._series(code), self._record(code, customer)
