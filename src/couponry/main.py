@@ -1,5 +1,6 @@
 """The composition root: settings in, a running server out. Nothing else knows everybody."""
 
+import gc
 import multiprocessing
 import secrets
 import sys
@@ -16,6 +17,7 @@ from couponry.api.app import App, Parts, application
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
 from couponry.api.tokens import Tokens
+from couponry.core import limits
 from couponry.ledger import Ledger, LedgerOptions
 from couponry.settings import SettingInvalid, Settings
 from couponry.store import demo as demo_data
@@ -85,11 +87,19 @@ async def _silence() -> None:
     """Announce nothing."""
 
 
+def _share_the_interpreter() -> None:
+    """Let the event loop and the lanes take turns, and collect garbage rarely: requests leave next to no cycles behind."""
+    sys.setswitchinterval(limits.SWITCH_INTERVAL_S)
+    gc.freeze()
+    gc.set_threshold(limits.GC_ALLOCATIONS)
+
+
 def worker(
     settings: Settings, announce: Callable[[], Coroutine[Any, Any, None]] = _silence, clock: Callable[[], int] = now_ms
 ) -> App:
     """One worker process's application, with connections and threads of its own; `announce` runs once it has started."""
     assert settings.secret_key, "serve sees to it"
+    _share_the_interpreter()
     metrics = telemetry.Metrics()
     options = LedgerOptions(
         write_lanes=settings.write_lanes,

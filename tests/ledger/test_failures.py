@@ -189,6 +189,19 @@ def test_one_stuck_row_does_not_fail_others_that_wait(shop: Database) -> None:
         assert first.result(10).answer.status is Code.TIMED_OUT
 
 
+@on_postgresql
+def test_waits_for_several_rows_do_not_add_up(shop: Database) -> None:
+    """Each command waits its own time and gets 787; in line behind the others it would run out of its budget (748)."""
+    with Desk(shop.url, lock_wait_ms=1000, request_budget_ms=2600) as desk:
+        with holding(shop.url, "SELECT id FROM coupon FOR UPDATE"):
+            stuck = []
+            for code in "ABC":
+                stuck += desk.submit(bill(code, 1))
+                time.sleep(0.3)
+            assert [future.result(10).answer.status for future in stuck] == [Code.TIMED_OUT] * 3
+        assert desk.statuses(*(bill(code, 1) for code in "ABC")) == [Code.PROCESSED] * 3
+
+
 def test_budget_spent_means_never_redeemed(shop: Database) -> None:
     """748 while its lane waits for a lock: then the lock goes, and still nothing is redeemed."""
     with Desk(shop.url, request_budget_ms=300) as desk:
@@ -259,6 +272,17 @@ def test_poisonous_command_falls_alone(desk: Desk, shop: Database, database_kind
     run_sql(shop, "DROP TRIGGER poison" + (" ON redemption" if database_kind == "postgresql" else ""))
     assert desk.statuses(bill("B", 1)) == [Code.PROCESSED]
     assert miscounts(shop) == []
+
+
+@on_postgresql
+def test_statement_out_of_time_is_told_at_once(desk: Desk, shop: Database, database_kind: str) -> None:
+    """787 without another try: a statement that took all its time would take it again, and the caller's with it."""
+    (b,) = (row["id"] for row in rows(shop, t.coupon) if row["code"] == "B")
+    run_sql(shop, *(part.format(id=b, what="RAISE query_canceled") for part in POISON[database_kind]))
+    assert desk.statuses(bill("B", 1)) == [Code.TIMED_OUT]
+    assert desk.statuses(bill("A", 1)) == [Code.PROCESSED]
+    run_sql(shop, "DROP TRIGGER poison ON redemption")
+    assert desk.statuses(bill("B", 1)) == [Code.PROCESSED]
 
 
 def test_database_stopped_and_started_under_load(own_postgres_server: PostgresServer) -> None:

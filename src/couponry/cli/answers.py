@@ -64,7 +64,7 @@ def _of_database(error: StoreError) -> Problem:
     match error.trouble:
         case Trouble.UNREACHABLE:
             return Problem("database", "the database cannot be reached")
-        case Trouble.LOCKED:
+        case Trouble.LOCKED | Trouble.SLOW:
             return Problem("database", "the database is busy; try again")
         case Trouble.CONFLICT:
             return Problem("database", "somebody else changed the same; try again")

@@ -64,6 +64,10 @@ IMPORT_CHUNK_ROWS: Final = 2_000
 DOCTOR_RANGE_IDS: Final = 50_000
 DOCTOR_DIFFERENCES_MAX: Final = 1_000
 
+# The interpreter: how long a thread keeps it from another that wants it, and how many allocations bring the garbage collector.
+SWITCH_INTERVAL_S: Final = 0.0005
+GC_ALLOCATIONS: Final = 20_000
+
 # Caches, in entries.
 SERIES_CACHE_MAX: Final = 100_000
 PRINCIPAL_CACHE_MAX: Final = 10_000

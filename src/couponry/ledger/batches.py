@@ -167,7 +167,7 @@ class Batches:
                 )
                 if error.trouble is Trouble.UNREACHABLE:
                     self._settler.reconnect()
-                elif error.trouble is Trouble.LOCKED and not self._settler.locks_rows:
+                elif error.trouble is Trouble.SLOW or (error.trouble is Trouble.LOCKED and not self._settler.locks_rows):
                     return _all_fail(batch, code)
                 elif error.trouble is not Trouble.CONFLICT:
                     break
@@ -216,7 +216,7 @@ def _code_of(error: StoreError) -> Code:
             return Code.DATABASE_UNREACHABLE
         case Trouble.LOCKED, Stage.COUNTERS:
             return Code.CUSTOMER_BUSY
-        case Trouble.LOCKED, _:
+        case ((Trouble.LOCKED | Trouble.SLOW), _):
             return Code.TIMED_OUT
         case Trouble.CONFLICT, _:
             return Code.CONFLICT

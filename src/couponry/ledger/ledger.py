@@ -51,9 +51,11 @@ class Ledger:
         self._keys_in_flight: set[tuple[int, str]] = set()
         self._by_deadline: deque[Entry] = deque()
         self._sweeper: asyncio.Task[None] | None = None
-        self._patient_database = Database(url, lock_wait_ms=self._options.lock_wait_ms)
+        self._patient_database = Database(url, lock_wait_ms=self._options.lock_wait_ms, is_keyed=True)
         is_sqlite = self._patient_database.is_sqlite
-        self._database = self._patient_database if is_sqlite else Database(url, lock_wait_ms=limits.LOCK_WAIT_IN_BATCH_MS_MAX)
+        self._database = (
+            self._patient_database if is_sqlite else Database(url, lock_wait_ms=limits.LOCK_WAIT_IN_BATCH_MS_MAX, is_keyed=True)
+        )
         loader = Loader(self._database.dialect)
         applier = Applier(self._database.dialect, CAPPED_STRIPE + 1 + secrets.randbelow(STRIPES - 1))
         on_batch = self._options.on_batch

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import psycopg
@@ -44,8 +44,13 @@ class Trouble(Enum):
 
     UNREACHABLE = auto()
     LOCKED = auto()
+    SLOW = auto()
     CONFLICT = auto()
     BROKEN = auto()
+
+
+_WAITED_TOO_LONG: Final = {"55P03": Trouble.LOCKED, "57014": Trouble.SLOW}
+"""By SQLSTATE: a row stayed locked, which waiting may mend; a statement ran out of its time, which trying again would not."""
 
 
 class Probe(Join):
@@ -204,7 +209,7 @@ class Sqlite:
         if isinstance(original, sqlite3.IntegrityError):
             return Trouble.CONFLICT
         match getattr(original, "sqlite_errorcode", 0) & 0xFF:
-            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_INTERRUPT:
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return Trouble.LOCKED
             case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR | sqlite3.SQLITE_FULL | sqlite3.SQLITE_READONLY:
                 return Trouble.UNREACHABLE
@@ -279,8 +284,8 @@ class Postgresql:
         if not isinstance(original, psycopg.Error):
             return Trouble.BROKEN
         state = original.sqlstate or ""
-        if state in {"55P03", "57014"}:
-            return Trouble.LOCKED
+        if state in _WAITED_TOO_LONG:
+            return _WAITED_TOO_LONG[state]
         if state.startswith(("40", "23")):
             return Trouble.CONFLICT
         is_lost = state.startswith(("08", "57P", "53", "58")) or (not state and isinstance(original, psycopg.OperationalError))

@@ -85,14 +85,23 @@ T = TypeVar("T", bound=ReadTransaction)
 
 
 class Database:
-    """One database, SQLite or PostgreSQL, by its URL. `lock_wait_ms` bounds each wait for a lock."""
+    """One database, SQLite or PostgreSQL, by its URL. `lock_wait_ms` bounds each wait for a lock.
 
-    def __init__(self, url: str, *, lock_wait_ms: int = limits.LOCK_WAIT_MS_MAX, connections: int = 4) -> None:
+    Where it `is_keyed`, every statement finds its rows by key. PostgreSQL's planner must not think otherwise, which it does while
+    a table that was just filled has no statistics: it would then scan the whole org for a batch.
+    """
+
+    def __init__(
+        self, url: str, *, lock_wait_ms: int = limits.LOCK_WAIT_MS_MAX, connections: int = 4, is_keyed: bool = False
+    ) -> None:
         self.url = url
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.dialect: Dialect = Sqlite() if self.is_sqlite else Postgresql()
-        make = _sqlite_engine if self.is_sqlite else _postgresql_engine
-        self.engine = make(url, lock_wait_ms, connections)
+        self.engine = (
+            _sqlite_engine(url, lock_wait_ms, connections)
+            if self.is_sqlite
+            else _postgresql_engine(url, lock_wait_ms, connections, is_keyed=is_keyed)
+        )
         self._writing = self.engine.execution_options(is_writing=True)
         self._reading = self.engine.execution_options(**({} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}))
 
@@ -148,14 +157,16 @@ def _sqlite_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
-    settings = {
+def _postgresql_engine(url: str, lock_wait_ms: int, connections: int, *, is_keyed: bool) -> Engine:
+    settings: dict[str, int | str] = {
         "lock_timeout": lock_wait_ms,
         "statement_timeout": limits.STATEMENT_MS_MAX,
         "idle_in_transaction_session_timeout": limits.REQUEST_BUDGET_MS_MAX,
         "synchronous_commit": "on",
         "timezone": "UTC",
     }
+    if is_keyed:
+        settings |= {"enable_hashjoin": "off", "enable_mergejoin": "off"}
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=connections,
