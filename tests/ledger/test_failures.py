@@ -173,7 +173,7 @@ def test_locked_row_delays_nobody_else(shop: Database) -> None:
             assert {future.result(5).answer.status for future in crowd[:-1]} == {Code.PROCESSED}
             delays_s.append(time.monotonic() - start_s)
         assert [future.result(10).answer.status for future in (stuck, crowd[-1])] == [Code.PROCESSED] * 2
-    assert max(delays_s) < 0.8, delays_s
+    assert max(delays_s) < 2, delays_s  # about 0.4 on an idle machine; waiting for the row would take 5
     assert miscounts(shop) == []
 
 
