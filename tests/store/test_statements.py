@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from couponry.core.commands import Command, Redeem
 from couponry.core.model import Handling
@@ -43,10 +43,16 @@ class Counter:
         self.loop = asyncio.new_event_loop()
         self.statements: list[tuple[str, Any]] = []
         event.listen(database.engine, "before_cursor_execute", self._keep)
+        self._execute = database.dialect.execute
+        database.dialect.execute = self._keep_and_execute  # type: ignore[method-assign] # to see what runs straight on the driver
 
-    def _keep(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, is_many: bool) -> None:
+    def _keep(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _is_many: bool) -> None:
         if not statement.startswith("BEGIN"):
-            self.statements.append((statement, parameters[0] if is_many or isinstance(parameters, list) else parameters))
+            self.statements.append((statement, parameters))
+
+    def _keep_and_execute(self, connection: Connection, sql: str, parameters: Any, *, is_many: bool = False) -> Any:
+        self.statements.append((sql, parameters[0] if is_many else parameters))
+        return self._execute(connection, sql, parameters, is_many=is_many)
 
     def settle(self, commands: Sequence[Command]) -> list[Code]:
         """The answers of one batch; `statements` are then those that it took."""

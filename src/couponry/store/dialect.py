@@ -129,6 +129,9 @@ class Dialect(Protocol):
     def read(self, select: SelectBase) -> Read:
         """Compile a select."""
 
+    def execute(self, connection: Connection, sql: str, parameters: Any, *, is_many: bool = False) -> Any:  # noqa: ANN401 - each driver's own forms
+        """One statement straight on the driver, whose cursor it returns: around a keyed look-up SQLAlchemy costs more than it."""
+
     def rows(self, connection: Connection, read: Read, parameters: dict[str, Any]) -> list[Row]:
         """All rows of a compiled select, as plain tuples."""
 
@@ -175,7 +178,8 @@ class Sqlite:
     def rows(self, connection: Connection, read: Read, parameters: dict[str, Any]) -> list[Row]:
         """Parameters by position."""
         known = read.constants | parameters
-        return _fetched(connection, read.sql, tuple([known[name] for name in read.names]))
+        rows: list[Row] = self.execute(connection, read.sql, tuple([known[name] for name in read.names])).fetchall()
+        return rows
 
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:  # noqa: ARG002 - nothing to lock
         """Nothing to add: the write transaction holds the file's only write lock."""
@@ -201,7 +205,13 @@ class Sqlite:
 
     def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
         """`executemany`; SQLite counts over all rows."""
-        return connection.exec_driver_sql(write.sql, [(*row, org_id) for row in rows]).rowcount
+        return int(self.execute(connection, write.sql, [(*row, org_id) for row in rows], is_many=True).rowcount)
+
+    def execute(self, connection: Connection, sql: str, parameters: Any, *, is_many: bool = False) -> Any:  # noqa: ANN401 - as sqlite3 has it
+        """On the driver's connection."""
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        return driver.executemany(sql, parameters) if is_many else driver.execute(sql, parameters)
 
     def trouble(self, error: Exception) -> Trouble:
         """By SQLite's primary result code."""
@@ -242,7 +252,8 @@ class Postgresql:
 
     def rows(self, connection: Connection, read: Read, parameters: dict[str, Any]) -> list[Row]:
         """Parameters by name."""
-        return _fetched(connection, read.sql, read.constants | parameters)
+        rows: list[Row] = self.execute(connection, read.sql, read.constants | parameters).fetchall()
+        return rows
 
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:
         """FOR NO KEY UPDATE: other writers of the row wait, readers and foreign keys don't."""
@@ -274,7 +285,14 @@ class Postgresql:
         """One statement with one array per column."""
         arrays: dict[str, Any] = {name: list(column) for name, column in zip(write.columns, zip(*rows, strict=True), strict=True)}
         arrays["org"] = org_id
-        return connection.exec_driver_sql(write.sql, arrays).rowcount
+        return int(self.execute(connection, write.sql, arrays).rowcount)
+
+    def execute(self, connection: Connection, sql: str, parameters: Any, *, is_many: bool = False) -> Any:  # noqa: ANN401 - as psycopg has it
+        """On the driver's connection; a batch's rows are one statement's arrays."""
+        assert not is_many
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        return driver.execute(sql, parameters)
 
     def trouble(self, error: Exception) -> Trouble:
         """By SQLSTATE; a broken connection has none or one of class 08 or 57P."""
@@ -309,14 +327,6 @@ _POSTGRESQL = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 def _constants(compiled: SQLCompiler) -> dict[str, Any]:
     """The values that stand in the statement itself, by parameter."""
     return {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-
-
-def _fetched(connection: Connection, sql: str, parameters: Any) -> list[Row]:  # noqa: ANN401 - a tuple or a dict, as the driver takes them
-    """All rows straight from the driver's cursor: SQLAlchemy's row objects would cost more than the look-up."""
-    result = connection.exec_driver_sql(sql, parameters)
-    rows: list[Row] = result.cursor.fetchall()  # type: ignore[assignment]  # both drivers return lists of tuples
-    result.close()
-    return rows
 
 
 def _on_conflict_add(table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str], greatest: str) -> str:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from enum import Enum, auto
 from typing import Any, TypeVar
 
+import psycopg
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -82,6 +83,7 @@ class WriteTransaction(ReadTransaction):
 
 
 T = TypeVar("T", bound=ReadTransaction)
+_DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
 
 
 class Database:
@@ -123,11 +125,22 @@ class Database:
         try:
             with engine.begin() as connection:
                 transaction = kind(connection, self.dialect)
-                yield transaction
+                with self._noticing_loss(connection):
+                    yield transaction
                 transaction.stage = Stage.COMMIT
-        except (DBAPIError, PoolTimeoutError) as error:
+        except (*_DRIVER_ERRORS, DBAPIError, PoolTimeoutError) as error:
             stage = transaction.stage if transaction else Stage.BEGIN
             raise StoreError(self.dialect.trouble(error), stage) from error
+
+    @contextmanager
+    def _noticing_loss(self, connection: Connection) -> Iterator[None]:
+        """Keep a connection that broke out of the pool; SQLAlchemy does not see what runs straight on the driver."""
+        try:
+            yield
+        except _DRIVER_ERRORS as error:
+            if self.dialect.trouble(error) is Trouble.UNREACHABLE:
+                connection.invalidate(error)
+            raise
 
 
 def _sqlite_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
