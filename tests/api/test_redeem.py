@@ -230,6 +230,23 @@ def test_explicit_key_replays(shop: Shop, front: Front) -> None:
     assert (other.status_code, other.json()) == (400, refused(629, "Invalid Input"))
 
 
+@pytest.mark.parametrize("path", ["/v2/coupon/redeem", "/v2/coupon/bulk/redeem"])
+def test_refusal_of_a_whole_request_replays(shop: Shop, front: Front, path: str) -> None:
+    """Prevents a repeat that looks new: the customer who was unknown the first time may be known by now."""
+    asked = {"path": path, "user": {"mobile": "919800000000"}, "headers": {"Idempotency-Key": path.replace("/", ".")}}
+    code = shop.coupon()
+    first, again = front.redeem(code, **asked), front.redeem(code, **asked)
+    assert (first.status_code, again.status_code) == (400, 400)
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == first.json()
+
+
+def test_redemption_time_of_any_length(shop: Shop, front: Front) -> None:
+    assert front.redeem(shop.coupon(), redemptionTime="2031-03-10" + " " * 500_000).status_code == 200
+    assert front.redeem(shop.coupon(), redemptionTime="2031-03-10 " + "1" * 500_000).json() == refused(629, "Invalid Input")
+
+
 @pytest.mark.parametrize("key", ["with blank", "x" * 65, "naïve".encode(), "a,b"])
 def test_unusable_key(shop: Shop, front: Front, key: Any) -> None:
     assert front.redeem(shop.coupon(), headers={"Idempotency-Key": key}).json() == refused(629, "Invalid Input")

@@ -146,7 +146,7 @@ def test_unreadable_series_fails_the_whole_request() -> None:
     kept = rows(torn)
     plan = decide(torn, [redeem("A", "UNKNOWN", "B"), check("A", "B")])
     assert [(outcome.answer.status, outcome.answer.items) for outcome in plan.outcomes] == [(Code.SERIES_UNREADABLE, ())] * 2
-    assert plan.is_empty
+    assert (plan.redemptions, plan.kept, plan.refusals) == ([], [], [])
     assert rows(torn) == kept
 
 
@@ -193,4 +193,4 @@ def test_org_without_usable_settings_answers_nothing() -> None:
     torn.org = None
     plan = decide(torn, [redeem("A"), check("A")])
     assert [outcome.answer.status for outcome in plan.outcomes] == [Code.ORG_MISCONFIGURED] * 2
-    assert plan.is_empty
+    assert (plan.redemptions, plan.kept, plan.refusals) == ([], [], [])

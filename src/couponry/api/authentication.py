@@ -21,7 +21,13 @@ from couponry.api.principals import Principal
 from couponry.api.recall import Recall
 from couponry.api.slowdown import Slowdown
 from couponry.api.tokens import Tokens
-from couponry.core.limits import CREDENTIAL_CHARS_MAX, PASSWORD_CHECKS_MAX, PASSWORD_THREADS, PRINCIPAL_CACHE_MAX
+from couponry.core.limits import (
+    CREDENTIAL_CHARS_MAX,
+    PASSWORD_CHECKS_MAX,
+    PASSWORD_THREADS,
+    PASSWORD_WAITERS_MAX,
+    PRINCIPAL_CACHE_MAX,
+)
 from couponry.core.status import Code
 from couponry.store import passwords
 from couponry.store.directory import Directory, Identity, Login
@@ -51,6 +57,7 @@ class Authenticator:
         self._principals: Recall[Principal] = Recall(clock, PRINCIPAL_CACHE_MAX)
         self._slowdown = Slowdown(clock)
         self._checks = 0
+        self._waiting = 0
         self._passwords = ThreadPoolExecutor(PASSWORD_THREADS, "password")
 
     async def principal_of(self, call: Call) -> Principal | Code:
@@ -117,17 +124,30 @@ class Authenticator:
     async def _check(self, call: Call, name: tuple[Kind, str], secret: str, login: Login | None) -> Code | None:
         """Compare with the stored hash, or with a hash of nobody's; those who failed before wait first."""
         keys = (self._digest(*(part.encode() for part in name)), _site(client_address(call, self._trusted_proxies)))
+        wait_ms = self._slowdown.wait_ms(*keys)
+        if wait_ms and not await self._slow_down(wait_ms):
+            return Code.UNAUTHENTICATED
         if self._checks >= PASSWORD_CHECKS_MAX:
-            return Code.UNAUTHENTICATED if self._slowdown.wait_ms(*keys) else Code.OVERLOADED
+            return Code.OVERLOADED
         self._checks += 1
         try:
-            await asyncio.sleep(self._slowdown.wait_ms(*keys) / 1000)
             loop = asyncio.get_running_loop()
             is_right = await loop.run_in_executor(self._passwords, _is_right, secret, login)
         finally:
             self._checks -= 1
         (self._slowdown.succeeded if is_right else self._slowdown.failed)(*keys)
         return None if is_right else Code.UNAUTHENTICATED
+
+    async def _slow_down(self, wait_ms: int) -> bool:
+        """Let those who failed before wait; False when too many are waiting already. They hold nothing that others need."""
+        if self._waiting >= PASSWORD_WAITERS_MAX:
+            return False
+        self._waiting += 1
+        try:
+            await asyncio.sleep(wait_ms / 1000)
+        finally:
+            self._waiting -= 1
+        return True
 
     def _digest(self, *parts: bytes) -> bytes:
         return blake2b(b"\0".join(parts), key=self._hash_key, digest_size=16).digest()

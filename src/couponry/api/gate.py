@@ -72,8 +72,12 @@ class Gate:
             resp.set_header("Retry-After", str(wait_s))
 
     async def process_resource(self, req: Call, resp: falcon.asgi.Response, resource: object, _params: dict[str, Any]) -> None:
-        """Once the endpoint is known: 405 is Falcon's, then 415, 790 and 789."""
-        if not req.path.startswith(_API) or not hasattr(resource, f"on_{req.method.lower()}"):
+        """Once the endpoint is known: 405 is Falcon's, except for OPTIONS, which it would answer; then 415, 790 and 789."""
+        if not req.path.startswith(_API):
+            return
+        if req.method == "OPTIONS":
+            _refuse(req, resp, Code.WRONG_METHOD)
+        if not hasattr(resource, f"on_{req.method.lower()}"):
             return
         if req.method not in _READS and not req.has_json_body():
             _refuse(req, resp, Code.UNSUPPORTED_MEDIA_TYPE)

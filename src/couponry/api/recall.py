@@ -1,7 +1,8 @@
 """A bounded cache in front of slow look-ups, which outlives an outage of what it looks into.
 
 An entry is served as it is while fresh. After that the first to ask looks again, and everybody who asks meanwhile waits for that
-one look. If the look fails, the entry goes on being served until it is stale. New and renewed entries push out the oldest ones.
+one look. If the look fails, the entry goes on being served until it is stale. New and renewed entries push out the oldest ones;
+refusals push out refusals only, so that junk cannot drive out those who were let in.
 """
 
 import asyncio
@@ -22,11 +23,12 @@ class Recall(Generic[V]):
         self._clock = clock
         self._entries_max = entries_max
         self._entries: dict[Hashable, tuple[V | Code, int, int]] = {}
+        self._refusals: dict[Hashable, tuple[V | Code, int, int]] = {}
         self._looking: dict[Hashable, asyncio.Task[V | Code]] = {}
 
     def fresh(self, key: Hashable) -> V | Code | None:
         """What is known and fresh, without waiting."""
-        entry = self._entries.get(key)
+        entry = self._entries.get(key) or self._refusals.get(key)
         return entry[0] if entry is not None and self._clock() < entry[1] else None
 
     async def ask(self, key: Hashable, look: Callable[[V | None], Awaitable[V | Code]]) -> V | Code:
@@ -64,6 +66,8 @@ class Recall(Generic[V]):
 
     def _keep(self, key: Hashable, value: V | Code, fresh_for_ms: int, stale_ms: int) -> None:
         self._entries.pop(key, None)
-        while len(self._entries) >= self._entries_max:
-            del self._entries[next(iter(self._entries))]
-        self._entries[key] = (value, self._clock() + fresh_for_ms, stale_ms)
+        self._refusals.pop(key, None)
+        entries = self._refusals if isinstance(value, Code) else self._entries
+        while len(entries) >= self._entries_max:
+            del entries[next(iter(entries))]
+        entries[key] = (value, self._clock() + fresh_for_ms, stale_ms)

@@ -8,16 +8,21 @@ from zoneinfo import ZoneInfo
 from couponry.core.expiry import local_time
 
 _DATE_CHARS: Final = 10
+_INSTANT_CHARS_MAX: Final = 40
 _DASHES: Final = (4, 7)
 # Nothing that is bounded by these decides differently, and every zone can show them.
 _EARLIEST_MS: Final = int(datetime(2, 1, 1, tzinfo=UTC).timestamp()) * 1000
 _LATEST_MS: Final = int(datetime(9998, 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 
-@lru_cache(maxsize=4096)
 def instant_ms(text: str, zone: ZoneInfo) -> int | None:
     """ISO-8601 with offset or `Z`, or `YYYY-MM-DD[ HH:MM:SS]` by the server zone's clock; None when it is neither."""
     text = text.strip()
+    return _parsed(text, zone) if len(text) <= _INSTANT_CHARS_MAX else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str, zone: ZoneInfo) -> int | None:
     is_dated = len(text) >= _DATE_CHARS and all(text[at] == "-" for at in _DASHES) and text[_DATE_CHARS : _DATE_CHARS + 1] in " T"
     if not is_dated:
         return None

@@ -1,7 +1,6 @@
 """What a till can ask the ledger: frozen, decoded and of the right shape, but not yet judged."""
 
 from decimal import Decimal
-from typing import Literal
 
 from msgspec import Struct
 
@@ -50,4 +49,3 @@ class Check(Claim, frozen=True):
 
 
 Command = Redeem | Check
-Purpose = Literal["redeem", "check"]

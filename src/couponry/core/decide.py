@@ -304,7 +304,7 @@ def _misshapen(items: Sequence[Item], coupons: list[Coupon | None]) -> list[Code
         Code.IDENTIFIER_MISSING
         if item.code is None and item.coupon_id is None
         else Code.REPEATED_IN_REQUEST
-        if times_named[_named(item, coupon)] > 1
+        if (name := _named(item, coupon)) and times_named[name] > 1
         else None
         for item, coupon in zip(items, coupons, strict=True)
     ]

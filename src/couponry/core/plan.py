@@ -99,8 +99,3 @@ class Plan:
     bound_coupons: list[Coupon] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to write."""
-        return not (self.redemptions or self.kept or self.refusals)

@@ -167,6 +167,8 @@ class Batches:
                 )
                 if error.trouble is Trouble.UNREACHABLE:
                     self._settler.reconnect()
+                elif batch[0].lost:
+                    break
                 elif error.trouble is Trouble.SLOW or (error.trouble is Trouble.LOCKED and not self._settler.locks_rows):
                     return _all_fail(batch, code)
                 elif error.trouble is not Trouble.CONFLICT:
@@ -178,7 +180,7 @@ class Batches:
 
     def _isolate(self, batch: list[Entry], code: Code, waiting: Waiting) -> Answered:
         """Halve a batch that keeps failing, until the command that makes it fail stands alone and takes the blame."""
-        if code is Code.DATABASE_UNREACHABLE:
+        if code is Code.DATABASE_UNREACHABLE or batch[0].lost:
             return self._await_database(batch, waiting)
         is_locked = code in (Code.TIMED_OUT, Code.CUSTOMER_BUSY)
         if len(batch) > 1:
@@ -191,7 +193,7 @@ class Batches:
         return _all_fail(batch, code)
 
     def _await_database(self, batch: list[Entry], waiting: Waiting) -> Answered:
-        """786 for those who are certain not to be redeemed; others wait for the database, as long as their budget lasts."""
+        """786 for those who are certain not to be redeemed; others wait to learn their fate, as long as their budget lasts."""
         if not batch[0].lost or not self._settler.locks_rows:
             return _all_fail(batch, Code.DATABASE_UNREACHABLE)
         if self._put_off:

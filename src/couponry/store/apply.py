@@ -21,7 +21,7 @@ from couponry.store.serials import BatchIds
 
 
 class Applier:
-    """The bulk writes of one dialect. `stripe` is where this process counts uncapped series, so that processes don't meet."""
+    """The bulk writes of one dialect. `stripe` is where this process counts uncapped series, so that processes seldom meet."""
 
     def __init__(self, dialect: Dialect, stripe: int) -> None:
         assert stripe != t.CAPPED_STRIPE, "the capped stripe is for those who hold its lock"

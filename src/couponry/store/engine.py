@@ -39,8 +39,8 @@ class Stage(Enum):
 class StoreError(Exception):
     """The database could not do it: an incident, never a refusal."""
 
-    def __init__(self, trouble: Trouble, stage: Stage) -> None:
-        super().__init__(f"{trouble.name.lower()} while at {stage.name.lower()}")
+    def __init__(self, trouble: Trouble, stage: Stage, cause: str = "") -> None:
+        super().__init__(f"{trouble.name.lower()} while at {stage.name.lower()}{cause and f': {cause}'}")
         self.trouble = trouble
         self.stage = stage
 
@@ -130,7 +130,7 @@ class Database:
                 transaction.stage = Stage.COMMIT
         except (*_DRIVER_ERRORS, DBAPIError, PoolTimeoutError) as error:
             stage = transaction.stage if transaction else Stage.BEGIN
-            raise StoreError(self.dialect.trouble(error), stage) from error
+            raise StoreError(self.dialect.trouble(error), stage, _named(error)) from error
 
     @contextmanager
     def _noticing_loss(self, connection: Connection) -> Iterator[None]:
@@ -141,6 +141,13 @@ class Database:
             if self.dialect.trouble(error) is Trouble.UNREACHABLE:
                 connection.invalidate(error)
             raise
+
+
+def _named(error: BaseException) -> str:
+    """The driver's error by class and code, for the log. Its text is left out: it may hold a customer's number."""
+    original = getattr(error, "orig", None) or error
+    code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
+    return f"{type(original).__name__} {code}" if code else type(original).__name__
 
 
 def _sqlite_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
@@ -179,7 +186,7 @@ def _postgresql_engine(url: str, lock_wait_ms: int, connections: int, *, is_keye
         "timezone": "UTC",
     }
     if is_keyed:
-        settings |= {"enable_hashjoin": "off", "enable_mergejoin": "off"}
+        settings |= {"enable_hashjoin": "off", "enable_mergejoin": "off", "plan_cache_mode": "force_generic_plan", "jit": "off"}
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=connections,
@@ -189,5 +196,10 @@ def _postgresql_engine(url: str, lock_wait_ms: int, connections: int, *, is_keye
         connect_args={
             "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
             "connect_timeout": limits.CONNECT_MS_MAX // 1000,
+            # A host that vanishes without a word must not hold a lane longer than a statement may take.
+            "tcp_user_timeout": limits.STATEMENT_MS_MAX + limits.CONNECT_MS_MAX,
+            "keepalives_idle": 3,
+            "keepalives_interval": 2,
+            "keepalives_count": 2,
         },
     )

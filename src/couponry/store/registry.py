@@ -117,6 +117,7 @@ def create_status_label(tx: WriteTransaction, org_id: int, label: str, *, blocks
     """A customer status of the org and what it blocks (rules 11)."""
     blocks = {"blocks_issue": blocks_issue, "blocks_redemption": blocks_redemption}
     tx.connection.execute(insert(t.status_label).values(org_id=org_id, label=label, **blocks))
+    tx.connection.execute(update(t.org).where(t.org.c.id == org_id).values(version=t.org.c.version + 1))
 
 
 def create_access_group(tx: WriteTransaction, org_id: int, *, name: str, data_access: str, config_access: str) -> int:

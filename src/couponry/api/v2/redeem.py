@@ -41,7 +41,7 @@ class Redeem:
         outcome = await self._ledger.submit(asked.command)
         answer = outcome.answer
         if not answer.items:
-            _refused(answer.status).write(resp)
+            _refused(answer.status, outcome).write(resp)
             return
         assert not isinstance(answer, CheckAnswer), "a redeem is answered by an Answer"
         _answered(render.redeemed(answer, asked.command.items, asked.zone, asked.case), outcome).write(resp)
@@ -64,7 +64,7 @@ class BulkRedeem:
         outcome = await self._ledger.submit(asked.command)
         answer = outcome.answer
         if not answer.items:
-            v2_failure(answer.status).write(resp)
+            _again(v2_failure(answer.status), outcome).write(resp)
             return
         outcomes = [found.outcome for found in answer.items] if isinstance(answer, CheckAnswer) else answer.items
         _answered(render.bulk_redeemed(outcomes, asked.command.items, asked.case), outcome).write(resp)
@@ -100,11 +100,18 @@ def _checked(req: Call, asked: Asked, answer: CheckAnswer) -> Struct:
 
 def _answered(response: Struct, outcome: Outcome) -> Reply:
     """An answer that rules decided, for or against: HTTP 200."""
-    return Reply(200, _ENCODE(response), _REPLAYED[outcome.replayed] if outcome.replayed else None)
+    return _again(Reply(200, _ENCODE(response)), outcome)
 
 
-def _refused(code: Code) -> Reply:
-    """A request refused, or failed, as a whole."""
+def _refused(code: Code, outcome: Outcome | None = None) -> Reply:
+    """A request refused, or failed, as a whole; perhaps as it was before."""
     if code in _GATE:
         return v2_failure(code)
-    return Reply(http_status(code), _ENCODE(render.refused(code)), headers_of(code))
+    return _again(Reply(http_status(code), _ENCODE(render.refused(code)), headers_of(code)), outcome)
+
+
+def _again(reply: Reply, outcome: Outcome | None) -> Reply:
+    """Say so when the answer had been given before (README 10)."""
+    if outcome is None or not outcome.replayed:
+        return reply
+    return Reply(reply.status, reply.body, {**(reply.headers or {}), **_REPLAYED[outcome.replayed]})

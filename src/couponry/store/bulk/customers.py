@@ -103,7 +103,7 @@ class Customers:
         if loyalty is None:
             return Problem(_INVALID, "Invalid Input", "loyaltyType is neither loyalty nor non_loyalty")
         count = _text(cells, "transactionCount") or "0"
-        if not (count.isascii() and count.isdigit() and int(count) <= COUNT_MAX):
+        if not (count.isascii() and count.isdigit() and len(count) <= len(str(COUNT_MAX)) and int(count) <= COUNT_MAX):
             return Problem(_INVALID, "Invalid Input", "transactionCount is no whole number")
         try:
             registered_ms = self._instant(_text(cells, "registeredOn"))
