@@ -233,7 +233,8 @@ def test_explicit_key_replays(shop: Shop, front: Front) -> None:
 @pytest.mark.parametrize("path", ["/v2/coupon/redeem", "/v2/coupon/bulk/redeem"])
 def test_refusal_of_a_whole_request_replays(shop: Shop, front: Front, path: str) -> None:
     """Prevents a repeat that looks new: the customer who was unknown the first time may be known by now."""
-    asked: dict[str, Any] = {"path": path, "user": {"mobile": "919800000000"}, "headers": {"Idempotency-Key": path.replace("/", ".")}}
+    headers = {"Idempotency-Key": path.replace("/", ".")}
+    asked: dict[str, Any] = {"path": path, "user": {"mobile": "919800000000"}, "headers": headers}
     code = shop.coupon()
     first, again = front.redeem(code, **asked), front.redeem(code, **asked)
     assert (first.status_code, again.status_code) == (400, 400)
