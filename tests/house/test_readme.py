@@ -160,7 +160,7 @@ def test_demo_answers_as_shown(tmp_path: Path) -> None:
     """Prevents a first quarter of an hour spent on commands that do not work. What the server prints is what is shown."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    recipe = ["make", "--dry-run", "--assume-old=.venv/runtime", f"PORT={port}", "serve"]
+    recipe = ["make", "--dry-run", "--no-print-directory", "--assume-old=.venv/runtime", f"PORT={port}", "serve"]
     script = subprocess.run(recipe, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert f"couponry serve --demo --port {port}" in script
     with running(script, port, tmp_path, COUPONRY_DATABASE_URL=fresh_sqlite(tmp_path)) as out:

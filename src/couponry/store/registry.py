@@ -58,7 +58,7 @@ def create_org(
     row = {"name": name.strip(), "time_zone": time_zone, "currency": currency, "country_code": country_code}
     tx.connection.execute(insert(t.org).values(id=org_id, settings="{}", version=1, created_ms=now_ms, **row))
     for label, is_blocked in (("ACTIVE", False), ("SUSPENDED", True)):
-        create_status_label(tx, org_id, label, blocks_issue=is_blocked, blocks_redemption=is_blocked)
+        _add_status_label(tx, org_id, label, blocks_issue=is_blocked, blocks_redemption=is_blocked)
     return org_id
 
 
@@ -114,10 +114,14 @@ def change_settings(tx: WriteTransaction, org_id: int, changes: Mapping[str, str
 
 
 def create_status_label(tx: WriteTransaction, org_id: int, label: str, *, blocks_issue: bool, blocks_redemption: bool) -> None:
-    """A customer status of the org and what it blocks (rules 11)."""
+    """A customer status of the org and what it blocks (rules 11). The org's new version makes running servers see it."""
+    _add_status_label(tx, org_id, label, blocks_issue=blocks_issue, blocks_redemption=blocks_redemption)
+    tx.connection.execute(update(t.org).where(t.org.c.id == org_id).values(version=t.org.c.version + 1))
+
+
+def _add_status_label(tx: WriteTransaction, org_id: int, label: str, *, blocks_issue: bool, blocks_redemption: bool) -> None:
     blocks = {"blocks_issue": blocks_issue, "blocks_redemption": blocks_redemption}
     tx.connection.execute(insert(t.status_label).values(org_id=org_id, label=label, **blocks))
-    tx.connection.execute(update(t.org).where(t.org.c.id == org_id).values(version=t.org.c.version + 1))
 
 
 def create_access_group(tx: WriteTransaction, org_id: int, *, name: str, data_access: str, config_access: str) -> int:
