@@ -7,7 +7,7 @@ refusals push out refusals only, so that junk cannot drive out those who were le
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from couponry.core.limits import PRINCIPAL_FRESH_MS, PRINCIPAL_STALE_MS, REFUSAL_FRESH_MS
 from couponry.core.status import Code
@@ -22,8 +22,8 @@ class Recall(Generic[V]):
     def __init__(self, clock: Callable[[], int], entries_max: int) -> None:
         self._clock = clock
         self._entries_max = entries_max
-        self._entries: dict[Hashable, tuple[V | Code, int, int]] = {}
-        self._refusals: dict[Hashable, tuple[V | Code, int, int]] = {}
+        self._entries: dict[Hashable, tuple[V, int, int]] = {}
+        self._refusals: dict[Hashable, tuple[Code, int, int]] = {}
         self._looking: dict[Hashable, asyncio.Task[V | Code]] = {}
 
     def fresh(self, key: Hashable) -> V | Code | None:
@@ -60,14 +60,21 @@ class Recall(Generic[V]):
 
     def _before(self, key: Hashable) -> tuple[V | None, int]:
         entry = self._entries.get(key)
-        if entry is None or isinstance(entry[0], Code) or self._clock() >= entry[2]:
+        if entry is None or self._clock() >= entry[2]:
             return None, 0
         return entry[0], entry[2]
 
     def _keep(self, key: Hashable, value: V | Code, fresh_for_ms: int, stale_ms: int) -> None:
         self._entries.pop(key, None)
         self._refusals.pop(key, None)
-        entries = self._refusals if isinstance(value, Code) else self._entries
+        times = (self._clock() + fresh_for_ms, stale_ms)
+        if isinstance(value, Code):
+            self._make_room(self._refusals)
+            self._refusals[key] = (value, *times)
+        else:
+            self._make_room(self._entries)
+            self._entries[key] = (value, *times)
+
+    def _make_room(self, entries: dict[Hashable, Any]) -> None:
         while len(entries) >= self._entries_max:
             del entries[next(iter(entries))]
-        entries[key] = (value, self._clock() + fresh_for_ms, stale_ms)
