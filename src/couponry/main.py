@@ -13,9 +13,11 @@ import structlog
 
 from couponry import telemetry
 from couponry.api import server
-from couponry.api.app import App, Parts, application
+from couponry.api.app import App, application
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
+from couponry.api.back_office import BackOffice
+from couponry.api.parts import Parts
 from couponry.api.tokens import Tokens
 from couponry.core import limits
 from couponry.ledger import Ledger, LedgerOptions
@@ -117,6 +119,9 @@ def worker(
             authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
             attribution=Attribution(directory, clock),
             tokens=tokens,
+            back_office=BackOffice(Database(settings.database_url)),
+            clock=clock,
+            new_code=lambda: secrets.token_hex(5).upper(),
             metrics=metrics,
             request_ids=telemetry.RequestIds(secrets.token_hex(6)),
             rate_limits=settings.rate_limits,

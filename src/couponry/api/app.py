@@ -1,8 +1,7 @@
 """The HTTP application of one process: its routes, its beginning and end, and what happens to errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -11,22 +10,17 @@ import falcon.asgi
 import structlog
 
 from couponry.api import docs, openapi
-from couponry.api.attribution import Attribution
-from couponry.api.authentication import Authenticator
+from couponry.api.areas import AREAS
 from couponry.api.call import Call
 from couponry.api.envelopes import failure
 from couponry.api.gate import TOKEN_PATH, Gate
 from couponry.api.oauth import TokenGenerate
 from couponry.api.operations import Healthz, MetricsPage, Page, Readyz
+from couponry.api.parts import Parts
 from couponry.api.rates import Rates
 from couponry.api.server import DrainingLoop
-from couponry.api.tokens import Tokens
-from couponry.api.v2.claims import Claims
-from couponry.api.v2.redeem import BulkRedeem, IsRedeemable, Redeem
 from couponry.core.limits import REQUEST_READ_MS_MAX
 from couponry.core.status import Code
-from couponry.ledger import Ledger
-from couponry.telemetry import Metrics, RequestIds
 
 _JSON: Final = "application/json; charset=utf-8"
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -72,21 +66,6 @@ class App(falcon.asgi.App[Call, falcon.asgi.Response]):
                     task.cancel()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What the application is put together from; the composition root makes them."""
-
-    ledger: Ledger
-    authenticator: Authenticator
-    attribution: Attribution
-    tokens: Tokens
-    metrics: Metrics
-    request_ids: RequestIds
-    rate_limits: Mapping[str, int]
-    announce: Callable[[], Coroutine[Any, Any, None]]
-    on_stop: Callable[[], None]
-
-
 class Lifespan:
     """Falcon calls this when the process starts and stops serving."""
 
@@ -111,6 +90,7 @@ class Lifespan:
         for task in self._tasks:
             task.cancel()
         self._parts.authenticator.close()
+        self._parts.back_office.close()
         self._parts.on_stop()
 
 
@@ -120,11 +100,7 @@ def application(parts: Parts) -> App:
     app = App(media_type=_JSON, middleware=gate)
     app.add_middleware(Lifespan(app, parts))
     app.req_options.strip_url_path_trailing_slash = True
-    claims = Claims(parts.attribution)
     routes: dict[str, object] = {
-        "/v2/coupon/redeem": Redeem(claims, parts.ledger),
-        "/v2/coupon/bulk/redeem": BulkRedeem(claims, parts.ledger),
-        "/v2/coupon/is_redeemable": IsRedeemable(claims, parts.ledger),
         TOKEN_PATH: TokenGenerate(parts.authenticator, parts.tokens),
         "/healthz": Healthz(),
         "/readyz": Readyz(parts.ledger),
@@ -132,6 +108,8 @@ def application(parts: Parts) -> App:
         "/openapi.json": Page(openapi.rendered, _JSON),
         "/docs": Page(docs.rendered, "text/html; charset=utf-8"),
     }
+    for area in AREAS:
+        routes |= area.routes(parts)
     for path, resource in routes.items():
         app.add_route(path, resource)
     app.add_error_handler(falcon.HTTPError, _on_http_error)

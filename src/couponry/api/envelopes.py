@@ -1,5 +1,6 @@
 """How a failure looks on the wire: the HTTP status of each code, and one body shape per family of endpoints (README 4, 5)."""
 
+from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Final
@@ -8,8 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from couponry.api.call import Reply
+from couponry.core.problem import Problem
 from couponry.core.status import Code
 
+ADMIN: Final = "/admin/"
+PROBLEM_TYPE: Final = "application/problem+json"
 _NO_HEADERS: Final = MappingProxyType[str, str]({})
 _HTTP_STATUS: Final = MappingProxyType(
     {
@@ -39,6 +43,16 @@ class Errors(Struct, frozen=True):
 
     errors: list[E]
     warnings: list[E] = []
+
+
+class ProblemDetails(Struct, frozen=True, rename="lower"):
+    """The failure of an admin request (RFC 9457). `code` is the contract's number, or a word of ours."""
+
+    title: str
+    status: int
+    code: int | str
+    detail: str = ""
+    type: str = "about:blank"
 
 
 class V3Error(Struct, frozen=True, gc=False):
@@ -91,6 +105,19 @@ def v3_failure(code: Code, message: str | None = None) -> Reply:
     return Reply(http_status(code), body, headers_of(code))
 
 
+def admin_failure(code: Code) -> Reply:
+    """An admin request refused, or failed, with a code of the contract."""
+    return problem(Problem(code.number, code.message), http_status(code), headers_of(code))
+
+
+def problem(refused: Problem, status: int = 400, headers: Mapping[str, str] = _NO_HEADERS) -> Reply:
+    """An admin request refused for what it says."""
+    body = msgspec.json.encode(ProblemDetails(refused.message, status, refused.code, refused.detail))
+    return Reply(status, body, {**headers, "Content-Type": PROBLEM_TYPE})
+
+
 def failure(path: str, code: Code) -> Reply:
     """A request refused before its endpoint had a say, in the form of the path's family."""
+    if path.startswith(ADMIN):
+        return admin_failure(code)
     return v3_failure(code) if path.startswith("/v3/") else v2_failure(code)

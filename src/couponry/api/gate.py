@@ -18,7 +18,7 @@ from couponry.core.status import Code
 from couponry.telemetry import Metrics, RequestIds
 
 TOKEN_PATH: Final = "/v3/oauth/token/generate"  # noqa: S105 - a path
-_API: Final = ("/v2/", "/v3/")
+_API: Final = ("/v2/", "/v3/", "/admin/v1/")
 # All that may be asked for without a credential. Whatever is neither here nor below an API prefix is not even routed, so that no
 # other spelling of a path (`//v2/...`) can lead around the gate.
 _OPEN: Final = frozenset({TOKEN_PATH, "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})

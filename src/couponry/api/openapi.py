@@ -1,18 +1,19 @@
 """The API's description, OpenAPI 3.1, made from the structs that decode and encode the wire and from the table of codes."""
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 import couponry
-from couponry.api.envelopes import Errors, V3Errors, http_status
+from couponry.api.areas import AREAS
+from couponry.api.envelopes import ADMIN, PROBLEM_TYPE, Errors, V3Errors, http_status
 from couponry.api.gate import TOKEN_PATH
 from couponry.api.oauth import TokenBody, TokenResponse
-from couponry.api.v2.requests import RedeemBody
-from couponry.api.v2.responses import BulkRedeemResponse, CheckResponse, RedeemResponse
+from couponry.api.operation import Operation, Parameter
 from couponry.core.status import Code
 
+_OK: Final = 200
 _REF: Final = "#/components/schemas/{name}"
 _GATE: Final = (
     Code.UNAUTHENTICATED,
@@ -41,102 +42,18 @@ _WHOLE: Final = frozenset(
 )
 # HTTP statuses that the gate and the endpoint both answer, each in its own form.
 _MIXED: Final = frozenset({400, 500})
-
-
-class Parameter(NamedTuple):
-    """A query parameter or header."""
-
-    name: str
-    place: str
-    meaning: str
-    values: Sequence[str] = ()
-
-
-class Operation(NamedTuple):
-    """One method of one path. `on` is its letter in the table of codes, empty for operations that have none."""
-
-    path: str
-    method: str
-    summary: str
-    response: Any
-    failure: Any = Errors
-    body: Any = None
-    parameters: Sequence[Parameter] = ()
-    on: str = ""
-    content_type: str = "application/json"
-
-
-_CASE: Final = Parameter("coupon_code_case", "query", "how codes are shown in the response", ("UPPER", "LOWER", "AS_IT_IS"))
-_GATE_HEADERS: Final = (
-    Parameter("X-CAP-REQUEST-ID", "header", "1-64 of `[A-Za-z0-9._-]`; comes back as X-Cap-Requestid"),
-    Parameter("X-CAP-API-ATTRIBUTION-ENTITY-TYPE", "header", "OAuth: what ENTITY-CODE names; TILL unless given"),
-    Parameter(
-        "X-CAP-API-ATTRIBUTION-ENTITY-CODE", "header", "OAuth: the till or store to act for; else the client's default till"
-    ),
-    Parameter("X-CAP-API-ATTRIBUTION-TILL-CODE", "header", "OAuth: the till to act for; the ENTITY pair wins"),
-    Parameter("X-CAP-API-ATTRIBUTION-LOOKUP-TYPE", "header", "which map LOOKUP is looked up in", ("WECHAT", "MOBILE_TRIGGER")),
-    Parameter("X-CAP-API-ATTRIBUTION-LOOKUP", "header", "a value that is mapped to the till to act for"),
-    Parameter("X-CAP-CLIENT-COUNTRYCODE", "header", "dialling code of mobiles sent without one"),
+_OWN: Final = (
+    Operation(TOKEN_PATH, "post", "An access token for an OAuth client", TokenResponse, V3Errors, TokenBody, is_open=True),
+    Operation("/healthz", "get", "Whether the process answers", dict[str, str], is_open=True),
+    Operation("/readyz", "get", "Whether the database answers", dict[str, str | int], dict[str, str | int], is_open=True),
+    Operation("/metrics", "get", "Numbers for Prometheus", str, content_type="text/plain", is_open=True),
+    Operation("/openapi.json", "get", "This description", dict[str, Any], is_open=True),
+    Operation("/docs", "get", "This description to read", str, content_type="text/html", is_open=True),
 )
-_KEY: Final = Parameter("Idempotency-Key", "header", "1-64 of `[A-Za-z0-9._:-]`: a repeat within 24 h gets the first answer")
-_CHECK_QUERY: Final = (
-    Parameter("code", "query", "1-100 coupon codes, comma-separated"),
-    Parameter("couponId", "query", "coupon ids, comma-separated, where no code is given"),
-    Parameter("id", "query", "customer id"),
-    Parameter("mobile", "query", "customer's mobile, with or without country code"),
-    Parameter("email", "query", "customer's e-mail"),
-    Parameter("externalId", "query", "customer's external id"),
-    Parameter("cardnumber", "query", "customer's card number"),
-    Parameter("details", "query", "what to tell about the series", ("true", "extended", "false")),
-    Parameter("billAmount", "query", "checked against the series only when given"),
-    Parameter("transactionNumber", "query", "checked only when given"),
-    Parameter("redemptionTime", "query", "instant to judge by: ISO-8601, or the server zone's `YYYY-MM-DD HH:MM:SS`"),
-    Parameter("validation_code", "query", "validation code; never consumed"),
-)
-OPERATIONS: Final = (
-    Operation(
-        "/v2/coupon/redeem",
-        "post",
-        "Redeem 1-100 coupons, all or none",
-        RedeemResponse,
-        RedeemResponse,
-        RedeemBody,
-        (_CASE, *_GATE_HEADERS, _KEY),
-        "R",
-    ),
-    Operation(
-        "/v2/coupon/bulk/redeem",
-        "post",
-        "Redeem, or only check, with a response per coupon",
-        BulkRedeemResponse,
-        Errors,
-        RedeemBody,
-        (
-            Parameter("is_redeemable", "query", "only check; also spelled isredeemable", ("true", "false")),
-            Parameter("source", "query", "accepted and ignored"),
-            Parameter("accountId", "query", "accepted and ignored"),
-            _CASE,
-            *_GATE_HEADERS,
-            _KEY,
-        ),
-        "R",
-    ),
-    Operation(
-        "/v2/coupon/is_redeemable",
-        "get",
-        "Whether coupons could be redeemed together",
-        CheckResponse,
-        CheckResponse,
-        parameters=(*_CHECK_QUERY, _CASE, *_GATE_HEADERS),
-        on="Q",
-    ),
-    Operation(TOKEN_PATH, "post", "An access token for an OAuth client", TokenResponse, V3Errors, TokenBody),
-    Operation("/healthz", "get", "Whether the process answers", dict[str, str]),
-    Operation("/readyz", "get", "Whether the database answers", dict[str, str | int], dict[str, str | int]),
-    Operation("/metrics", "get", "Numbers for Prometheus", str, content_type="text/plain"),
-    Operation("/openapi.json", "get", "This description", dict[str, Any]),
-    Operation("/docs", "get", "This description to read", str, content_type="text/html"),
-)
+
+
+def _operations() -> tuple[Operation, ...]:
+    return (*(one for area in AREAS for one in area.OPERATIONS), *_OWN)
 
 
 def rendered() -> bytes:
@@ -146,11 +63,11 @@ def rendered() -> bytes:
 
 def document() -> dict[str, Any]:
     """The whole OpenAPI document."""
-    structs = [kind for one in OPERATIONS for kind in (one.body, one.response, one.failure) if kind is not None]
+    structs = [kind for one in _operations() for kind in (one.body, one.response, one.failure) if kind is not None]
     schemas, components = msgspec.json.schema_components(structs, ref_template=_REF)
     schema_of = dict(zip(map(repr, structs), schemas, strict=True))
     paths: dict[str, Any] = {}
-    for one in OPERATIONS:
+    for one in _operations():
         paths.setdefault(one.path, {})[one.method] = _operation(one, schema_of)
     return {
         "openapi": "3.1.0",
@@ -183,7 +100,7 @@ def _operation(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
     if one.body:
         content = {"application/json": {"schema": schema_of[repr(one.body)]}}
         described["requestBody"] = {"required": True, "content": content}
-    described["security"] = [{"basic": []}, {"bearer": []}, {"token": []}] if one.on else []
+    described["security"] = [] if one.is_open else [{"basic": []}, {"bearer": []}, {"token": []}]
     return described
 
 
@@ -196,16 +113,18 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _responses(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
     """By HTTP status: the codes that come with it, and the body's shape."""
-    judged = [code for code in Code if one.on and one.on in code.on.split() and code not in _GATE and not code.topic]
+    lettered = [code for code in Code if one.on and one.on in code.on.split() and code not in _GATE and not code.topic]
+    judged = [*lettered, *one.codes]
     ok = {one.content_type: {"schema": schema_of[repr(one.response)]}}
     by_rules = [code for code in judged if code not in _WHOLE - {Code.INVALID_AMOUNT} and not code.is_service_failure]
-    responses: dict[str, Any] = {"200": {"description": _meaning(by_rules) or "Success", "content": ok}}
-    whole = [code for code in (*judged, *_anywhere()) if code in _WHOLE or code.is_service_failure] if one.on else []
-    gate = list(_GATE) if one.on else _token_gate() if one.path == TOKEN_PATH else []
-    for code in (*gate, *whole):
+    is_200 = one.refusal_status == _OK
+    responses: dict[str, Any] = {"200": {"description": (is_200 and _meaning(by_rules)) or "Success", "content": ok}}
+    whole = [code for code in (*judged, *_anywhere()) if code in _WHOLE or code.is_service_failure] if not one.is_open else []
+    gate = list(_GATE) if not one.is_open else _token_gate() if one.path == TOKEN_PATH else []
+    for code in (*gate, *(() if is_200 else by_rules), *whole):
         answer = responses.setdefault(
             str(http_status(code)),
-            {"description": "", "content": {"application/json": {"schema": _failure(one, code, schema_of)}}},
+            {"description": "", "content": {_failure_type(one): {"schema": _failure(one, code, schema_of)}}},
         )
         line = f"{code.number} {code.message}"
         if line not in answer["description"].split("; "):
@@ -215,9 +134,13 @@ def _responses(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(responses.items()))
 
 
+def _failure_type(one: Operation) -> str:
+    return PROBLEM_TYPE if one.path.startswith(ADMIN) else "application/json"
+
+
 def _failure(one: Operation, code: Code, schema_of: dict[str, Any]) -> dict[str, Any]:
     by_gate, by_endpoint = schema_of[repr(Errors)], schema_of[repr(one.failure)]
-    if one.path == TOKEN_PATH or code in _WHOLE - {Code.INVALID_INPUT} or by_gate == by_endpoint:
+    if one.path == TOKEN_PATH or one.path.startswith(ADMIN) or code in _WHOLE - {Code.INVALID_INPUT} or by_gate == by_endpoint:
         return dict(by_endpoint)
     if http_status(code) not in _MIXED:
         return dict(by_gate)

@@ -28,8 +28,10 @@ class Principal(Struct, frozen=True, gc=False):
         return self.identity.org
 
     def access_refusal(self, path: str, *, is_write: bool) -> Code | None:
-        """4000 unless the access group grants the resource that a coupon path belongs to (README 2.4)."""
+        """4000 unless the access group grants the resource that a coupon path belongs to (README 2.4), or it is an admin."""
         identity = self.identity
+        if path.startswith("/admin/"):
+            return None if identity.is_admin else Code.ACCESS_DENIED
         is_config = path.startswith(("/v2/coupon/series", "/v3/webHooks"))
         granted = identity.config_access if is_config else identity.data_access
         return None if granted >= (Grant.WRITE if is_write else Grant.READ) else Code.ACCESS_DENIED

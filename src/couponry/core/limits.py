@@ -60,6 +60,10 @@ SERIAL_BLOCK: Final = 4096
 # Imports. A chunk is one transaction: short enough that a server's writers need not notice.
 IMPORT_CHUNK_ROWS: Final = 2_000
 
+# Work beside the ledger.
+BACK_OFFICE_THREADS: Final = 4
+PAGE_ITEMS_MAX: Final = 500
+
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000
 DOCTOR_DIFFERENCES_MAX: Final = 1_000

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
 )
 
 metadata = MetaData(
@@ -240,6 +241,7 @@ series = _table(
     Column("campaign_id", BigInteger),
     Column("created_ms", BigInteger, nullable=False),
     Column("created_by", BigInteger),
+    Column("codes_made", BigInteger, nullable=False, server_default="0"),
     Index("uq_series_code", "org_id", "code_key", unique=True),
     Index("ix_series_campaign", "org_id", "campaign_id"),
     _belongs_to("campaign", "campaign_id"),
@@ -286,6 +288,7 @@ series_counter = _table(
 # reversed ones too: it numbers them. `issued_by_redemption` marks what a redeemer was given or bound to
 # without an issue, which no issue counter counts.
 
+_IN_POOL = text("issued_ms IS NULL AND revoked_ms IS NULL")
 coupon = _table(
     "coupon",
     _org_id(),
@@ -310,8 +313,9 @@ coupon = _table(
     CheckConstraint("holder_id = 0 OR holder_id = customer_id", name="holder"),
     CheckConstraint("customer_id IS NULL OR issued_ms IS NOT NULL", name="issued"),
     Index("uq_coupon_code", "org_id", "code_key", "holder_id", "revision", unique=True),
-    Index("ix_coupon_customer", "org_id", "customer_id"),
+    Index("ix_coupon_customer", "org_id", "customer_id", "series_id"),
     Index("ix_coupon_series", "org_id", "series_id", "id"),
+    Index("ix_coupon_pool", "org_id", "series_id", "id", postgresql_where=_IN_POOL, sqlite_where=_IN_POOL),
 )
 # `use_number` and `customer_use_number` make a double redemption impossible to insert: two writers that did not see each other
 # would give the same number.
@@ -339,6 +343,7 @@ redemption = _table(
     CheckConstraint("amount IS NULL OR amount >= 0", name="amount"),
     Index("uq_redemption_use", "org_id", "coupon_id", "use_number", unique=True),
     Index("uq_redemption_customer_use", "org_id", "customer_id", "series_id", "customer_use_number", unique=True),
+    Index("ix_redemption_series", "org_id", "series_id", "redeemed_ms"),
 )
 customer_series = _table(
     "customer_series",
@@ -370,6 +375,7 @@ outbox = _table(
     _id(),
     Column("event", String(24), nullable=False),
     Column("subject_id", BigInteger, nullable=False),
+    Column("subject_ids", Text),
     Column("customer_id", BigInteger),
     Column("request_id", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),

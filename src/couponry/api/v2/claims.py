@@ -13,6 +13,7 @@ from msgspec import Struct
 from couponry.api import times
 from couponry.api.attribution import Attribution
 from couponry.api.call import Call
+from couponry.api.seats import Seats
 from couponry.api.v2 import requests
 from couponry.core import idempotency
 from couponry.core.codes import CodeCase
@@ -40,7 +41,7 @@ class Claims:
     """Makes commands of redeem, bulk redeem and redeemability requests."""
 
     def __init__(self, attribution: Attribution) -> None:
-        self._attribution = attribution
+        self._seats = Seats(attribution)
 
     async def from_body(self, call: Call, *, is_check: bool = False) -> Asked | Code:
         """From a redeem body."""
@@ -52,27 +53,20 @@ class Claims:
             return body
         if not isinstance(body, Code) and len(body.redemption_request_list or ()) > REDEEM_ITEMS_MAX:
             return Code.INVALID_INPUT
-        seat = await self._seat(call)
+        seat = await self._seats.of(call)
         if isinstance(seat, Code):
             return seat
         if isinstance(body, Code):
             return body
-        return _from_body(call, *seat, raw, body, is_check=is_check)
+        return _from_body(call, seat.org, seat.till, raw, body, is_check=is_check)
 
     async def from_query(self, call: Call) -> Asked | Code:
         """From the query of a redeemability request."""
         codes = call.params.get("code")
         if codes is not None and len(_split(codes)) > REDEEM_ITEMS_MAX:
             return Code.INVALID_INPUT
-        seat = await self._seat(call)
-        return seat if isinstance(seat, Code) else _from_query(call, *seat)
-
-    async def _seat(self, call: Call) -> tuple[Org, Till] | Code:
-        till = await self._attribution.till_of(call)
-        if isinstance(till, Code):
-            return till
-        org = call.principal.org
-        return Code.ORG_MISCONFIGURED if org is None else (org, till)
+        seat = await self._seats.of(call)
+        return seat if isinstance(seat, Code) else _from_query(call, seat.org, seat.till)
 
 
 def _from_body(call: Call, org: Org, till: Till, raw: bytes, body: requests.RedeemBody, *, is_check: bool) -> Asked | Code:

@@ -9,12 +9,16 @@ from msgspec import Struct
 
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import headers_of, http_status, v2_failure
+from couponry.api.parts import Parts
 from couponry.api.v2 import render
 from couponry.api.v2.claims import Asked, Claims, flag
+from couponry.api.v2.redeem_described import OPERATIONS
 from couponry.core.commands import Check
 from couponry.core.plan import CheckAnswer, Outcome
 from couponry.core.status import Code
 from couponry.ledger import Ledger
+
+__all__ = ["OPERATIONS", "routes"]
 
 # Codes of the request gate keep the gate's form; everything else is a failed redemption (v2-coupon 4).
 _GATE: Final = frozenset({Code.BODY_TOO_LARGE, Code.MALFORMED, Code.LOOKUP_TYPE_MISSING, Code.UNKNOWN_ATTRIBUTION})
@@ -23,6 +27,16 @@ _REPLAYED: Final = MappingProxyType(
 )
 _DETAILS: Final[MappingProxyType[str, render.Details]] = MappingProxyType({"true": "true", "extended": "extended"})
 _ENCODE: Final = msgspec.json.Encoder().encode
+
+
+def routes(parts: Parts) -> dict[str, object]:
+    """The resources of this module."""
+    claims = Claims(parts.attribution)
+    return {
+        "/v2/coupon/redeem": Redeem(claims, parts.ledger),
+        "/v2/coupon/bulk/redeem": BulkRedeem(claims, parts.ledger),
+        "/v2/coupon/is_redeemable": IsRedeemable(claims, parts.ledger),
+    }
 
 
 class Redeem:

@@ -1,0 +1,22 @@
+"""The modules of endpoints, each with its routes and with what it says of itself."""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from couponry.api.operation import Operation
+from couponry.api.parts import Parts
+from couponry.api.v2 import redeem
+
+
+class Area(Protocol):
+    """A module of endpoints."""
+
+    @property
+    def OPERATIONS(self) -> Sequence[Operation]:  # noqa: N802 - a constant of the module
+        """What it says of itself."""
+
+    def routes(self, parts: Parts) -> dict[str, object]:
+        """Its Falcon resources by path."""
+
+
+AREAS: Final[tuple[Area, ...]] = (redeem,)
