@@ -1,9 +1,11 @@
 """What a till can ask the ledger: frozen, decoded and of the right shape, but not yet judged."""
 
 from decimal import Decimal
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from couponry.core.limits import REVOKE_COUPONS_MAX
 from couponry.core.model import Identifier, Place
 
 
@@ -37,6 +39,12 @@ class Claim(Struct, frozen=True):
     request_id: str = ""
 
 
+    @property
+    def rows_max(self) -> int:
+        """The most rows of one kind that it may make."""
+        return len(self.items)
+
+
 class Redeem(Claim, frozen=True):
     """Redeem all the coupons or none. `hook_accepted` is the pre-redeem hook's verdict, asked for before the ledger."""
 
@@ -48,4 +56,107 @@ class Check(Claim, frozen=True):
     """Ask whether the coupons could be redeemed; changes nothing."""
 
 
-Command = Redeem | Check
+class Issue(Struct, frozen=True):
+    """Put coupons of series into a customer's hands.
+
+    `one` coupon of one series; one of `each` series, independently of the others; or `several` of one series, as many as may be.
+    `details` is the request's metadata as JSON text. `source_is_known` is false for a bulk source that is not in the enum (777).
+    """
+
+    org_id: int
+    place: Place
+    customer: tuple[Identifier, ...]
+    series_ids: tuple[int, ...]
+    form: Literal["one", "each", "several"] = "one"
+    count: int = 1
+    details: str | None = None
+    source_is_known: bool = True
+    request_id: str = ""
+    key: IdempotencyKey | None = None
+
+    @property
+    def rows_max(self) -> int:
+        """The most rows of one kind that it may make."""
+        return len(self.series_ids) * self.count
+
+
+class Reverse(Struct, frozen=True):
+    """Undo redemptions, all or none. `reason` is one of `model.REASONS`, or empty for none given."""
+
+    org_id: int
+    place: Place
+    redemption_ids: tuple[int, ...]
+    reason: str = ""
+    request_id: str = ""
+    customer: tuple[Identifier, ...] = ()
+
+    @property
+    def rows_max(self) -> int:
+        """The most rows of one kind that it may make."""
+        return len(self.redemption_ids)
+
+
+class Revoke(Struct, frozen=True):
+    """Take coupons out of circulation: listed codes, or a customer's unredeemed ones in a series.
+
+    `customer` is None when none was sent. Without a series there is one code.
+    """
+
+    org_id: int
+    place: Place
+    customer: tuple[Identifier, ...] | None
+    series_id: int | None
+    codes: tuple[str, ...] = ()
+    request_id: str = ""
+
+    @property
+    def rows_max(self) -> int:
+        """The most rows of one kind that it may make."""
+        return len(self.codes) or REVOKE_COUPONS_MAX
+
+
+class Redate(Struct, frozen=True):
+    """Give coupons of a series another expiry: pairs of a code and an instant, the last second of which still counts.
+
+    `customer` is None when none was sent. Without a series there is one code.
+    """
+
+    org_id: int
+    place: Place
+    customer: tuple[Identifier, ...] | None
+    series_id: int | None
+    expiries: tuple[tuple[str, int], ...]
+    request_id: str = ""
+
+    @property
+    def rows_max(self) -> int:
+        """The most rows of one kind that it may make."""
+        return len(self.expiries)
+
+
+class Amendment(Struct, frozen=True, gc=False):
+    """What to change about a redemption's bill; what is unset stays. Custom fields change by name."""
+
+    redemption_id: int
+    amount: Decimal | UnsetType = UNSET
+    transaction_number: str | UnsetType = UNSET
+    bill_id: int | UnsetType = UNSET
+    custom_fields: tuple[tuple[str, str], ...] = ()
+
+
+class Amend(Struct, frozen=True):
+    """Change what is recorded about redemptions' bills, each by itself. `customer` is None when none was sent."""
+
+    org_id: int
+    place: Place
+    customer: tuple[Identifier, ...] | None
+    amendments: tuple[Amendment, ...]
+    request_id: str = ""
+
+    @property
+    def rows_max(self) -> int:
+        """The most rows of one kind that it may make."""
+        return len(self.amendments)
+
+
+Command = Redeem | Check | Issue | Reverse | Revoke | Redate | Amend

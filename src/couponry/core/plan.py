@@ -32,7 +32,7 @@ class ItemOutcome(Struct, frozen=True, array_like=True):
     warnings: tuple[Code, ...] = ()
 
 
-class Answer(Struct, frozen=True, array_like=True):
+class Answer(Struct, frozen=True, array_like=True, tag="redeem"):
     """What became of a redeem request; without items the request as a whole was refused or could not be decided."""
 
     status: Code
@@ -57,10 +57,108 @@ class CheckAnswer(Struct, frozen=True):
     customer: Customer | None = None
 
 
+class SeriesOffer(Struct, frozen=True, array_like=True):
+    """What the coupons of a series are worth, as issue answers state it."""
+
+    series_id: int
+    description: str
+    info: str
+    discount_code: str
+    discount_type: str
+    discount_value: Decimal
+    discount_upto: Decimal
+    discount_on: str
+    custom_properties: dict[str, str]
+
+
+class IssuedCoupon(Struct, frozen=True, array_like=True):
+    """A coupon in a customer's hands. `expires_local` is its exact expiry by the wall clock of its series, ISO without offset."""
+
+    coupon_id: int
+    code: str
+    expires_local: str
+    redeemed: int = 0
+
+
+class IssuedItem(Struct, frozen=True, array_like=True):
+    """What became of one series of an issue.
+
+    Refused, it has a code and no coupons. `cut` is why there are fewer coupons than were asked for (5001-5006).
+    """
+
+    status: Code
+    series_id: int
+    offer: SeriesOffer | None = None
+    coupons: tuple[IssuedCoupon, ...] = ()
+    cut: Code | None = None
+    warnings: tuple[Code, ...] = ()
+
+
+class IssueAnswer(Struct, frozen=True, array_like=True, tag="issue"):
+    """What became of an issue; without items the request as a whole was refused or could not be decided."""
+
+    status: Code
+    items: tuple[IssuedItem, ...] = ()
+    customer: Customer | None = None
+
+
+class ReverseAnswer(Struct, frozen=True):
+    """What became of a reactivation: PROCESSED, or why nothing was reversed."""
+
+    status: Code
+
+
+class RevokedCoupon(Struct, frozen=True):
+    """A coupon out of circulation; `customer_id` is None for one that nobody had."""
+
+    coupon_id: int
+    code: str
+    customer_id: int | None
+
+
+class RevokeAnswer(Struct, frozen=True):
+    """What became of a revocation: PROCESSED, or why the request as a whole was refused; `failed` are codes as sent."""
+
+    status: Code
+    revoked: tuple[RevokedCoupon, ...] = ()
+    failed: tuple[tuple[Code, str], ...] = ()
+
+
+class RedateAnswer(Struct, frozen=True):
+    """What became of a change of expiries: PROCESSED, or why the request as a whole was refused. One code, or None, per coupon."""
+
+    status: Code
+    items: tuple[Code | None, ...] = ()
+    series_id: int = -1
+    customer_id: int = -1
+
+
+class AmendedItem(Struct, frozen=True):
+    """What became of one redemption, and what is recorded about it now; a refused one shows what was sent."""
+
+    status: Code
+    redemption_id: int
+    amount: Decimal | None = None
+    transaction_number: str = ""
+    bill_id: int | None = None
+    custom_fields: tuple[tuple[str, str], ...] = ()
+
+
+class AmendAnswer(Struct, frozen=True):
+    """What became of an update of redemptions: UPDATED, PARTLY_UPDATED, ALL_FAILED, or why the request as a whole was refused."""
+
+    status: Code
+    items: tuple[AmendedItem, ...] = ()
+    customer: Customer | None = None
+
+
+AnyAnswer = Answer | CheckAnswer | IssueAnswer | ReverseAnswer | RevokeAnswer | RedateAnswer | AmendAnswer
+
+
 class Outcome(Struct, frozen=True):
     """The answer to one command, and whether it had been given before (README 10)."""
 
-    answer: Answer | CheckAnswer
+    answer: AnyAnswer
     replayed: Literal["", "true", "derived"] = ""
 
 
