@@ -98,6 +98,17 @@ class Product(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True)
     product_codes: list[str] | None = None
 
 
+REVERSAL_REASONS: Final = ("CANCELLED", "PAYMENT_FAILED", "RETURNED", "PART_RETURNED", "CHARGEBACK", "CASHIER_ERROR")
+"""Why a redemption may be reversed; a series may treat each in its own way."""
+
+
+class AfterReversal(Struct, frozen=True, gc=False, rename="camel"):
+    """What becomes of a use that is reversed: it returns, perhaps with `freshDays` days to live from then, or stays consumed."""
+
+    use: Literal["returns", "consumed"] = "returns"
+    fresh_days: int | None = None
+
+
 ALWAYS: Final = date(1970, 1, 1)
 """The default of `redemptionValidFrom`, long before any coupon."""
 
@@ -189,13 +200,15 @@ class Terms(Struct, frozen=True, rename="camel", omit_defaults=True):
     purpose: str = ""
     metadata: str = ""
     valid_days_from_creation: int = 30
+    reversal_policy: dict[str, AfterReversal] = {}
+    """By reason, one of `REVERSAL_REASONS`; a use comes back where nothing is said."""
 
 
 class Coupon(Struct, frozen=True, gc=False):
     """A code in a pool or in a customer's hands.
 
     `holder_id` is the customer whose own record of a shared code this is, else 0. `redeemed` counts active redemptions, `uses`
-    all that were ever made.
+    all that were ever made. `issued_by_redemption` marks what a redeemer was given or bound to without an issue.
     """
 
     id: int
@@ -208,15 +221,27 @@ class Coupon(Struct, frozen=True, gc=False):
     is_revoked: bool = False
     redeemed: int = 0
     uses: int = 0
+    issued_by_redemption: bool = False
 
 
 class Standing(Struct, frozen=True, gc=False):
-    """What one customer has done in one series: active redemptions, all ever made, and the last active one."""
+    """What one customer has done in one series: active redemptions, all ever made, and the last active one; coupons that were
+    issued and not revoked, and the last issue.
+    """
 
     redeemed: int = 0
     uses: int = 0
     last_redeemed_ms: int | None = None
     is_stored: bool = False
+    issued: int = 0
+    last_issued_ms: int | None = None
+
+
+class Holding(Struct, frozen=True, gc=False):
+    """What one customer holds of one series: a live coupon that could be sent again, and the last issue of one not revoked."""
+
+    live_id: int | None = None
+    last_issued_ms: int | None = None
 
 
 class Redemption(Struct, frozen=True, gc=False):
@@ -236,3 +261,18 @@ class Redemption(Struct, frozen=True, gc=False):
     transaction_number: str
     custom_fields: tuple[tuple[str, str], ...]
     request_id: str
+
+
+class StoredRedemption(Struct, frozen=True, gc=False):
+    """A redemption as it is recorded; `is_undone` once it was reversed, or returned without its use coming back."""
+
+    id: int
+    coupon_id: int
+    series_id: int
+    customer_id: int
+    redeemed_ms: int
+    is_undone: bool
+    amount: Decimal | None
+    transaction_number: str
+    bill_id: int | None
+    custom_fields: dict[str, str]

@@ -231,6 +231,7 @@ campaign = _table(
     Column("state", String(8), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     CheckConstraint("state IN ('ACTIVE', 'PAUSED', 'ENDED')", name="state"),
+    Index("ix_campaign_state", "org_id", "state", "id"),
 )
 series = _table(
     "series",
@@ -262,10 +263,19 @@ series_audience = _table(
     Column("series_id", BigInteger, primary_key=True, autoincrement=False),
     Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
 )
+# The tills, stores, zones and concepts that a series' current terms name (`redemptionOrgEntityDetails`), to find it by.
+series_entity = _table(
+    "series_entity",
+    _org_id(),
+    Column("entity_type", String(7), primary_key=True),
+    Column("entity_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("series_id", BigInteger, primary_key=True, autoincrement=False),
+)
 CAPPED_STRIPE = 0
 STRIPES = 16
 # Stripe 0 counts a capped series and is locked by whoever counts; the other stripes spread the writers of uncapped ones, and
-# what they hold when a cap is set is `*_elsewhere`. The checks are the last line against going over a cap.
+# what they hold when a cap is set is `*_elsewhere`. The checks are the last line against going over a cap. `uploaded` counts, on
+# stripe 0, the codes ever uploaded to a pool (`DISC_CODE_PIN`): those issued or revoked since, too.
 series_counter = _table(
     "series_counter",
     _org_id(),
@@ -279,6 +289,7 @@ series_counter = _table(
     Column("redeemed_max", BigInteger, nullable=False, server_default="-1"),
     Column("last_issued_ms", BigInteger),
     Column("last_redeemed_ms", BigInteger),
+    Column("uploaded", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("issued_max < 0 OR issued_elsewhere + issued <= issued_max", name="issued_within_cap"),
     CheckConstraint("redeemed_max < 0 OR redeemed_elsewhere + redeemed <= redeemed_max", name="redeemed_within_cap"),
 )

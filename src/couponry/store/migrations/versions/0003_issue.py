@@ -3,6 +3,8 @@
 Revision ID: 0003
 """
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,6 +16,23 @@ depends_on = None
 _IN_POOL = sa.text("issued_ms IS NULL AND revoked_ms IS NULL")
 
 
+_CURRENT = """
+    FROM series JOIN series_version AS v ON v.org_id = series.org_id AND v.series_id = series.id AND v.version = series.version
+"""
+_UPLOADED = f"""
+    UPDATE series_counter SET uploaded = (
+        SELECT COUNT(*) FROM coupon
+        WHERE coupon.org_id = series_counter.org_id AND coupon.series_id = series_counter.series_id
+    )
+    WHERE stripe = 0 AND EXISTS (
+        SELECT 1 {_CURRENT}
+        WHERE series.org_id = series_counter.org_id AND series.id = series_counter.series_id
+          AND v.terms LIKE '%"clientHandlingType":"DISC_CODE_PIN"%'
+    )
+"""  # noqa: S608 - our own text
+_PLACED = f"SELECT v.org_id, v.series_id, v.terms {_CURRENT} WHERE v.terms LIKE '%\"redemptionOrgEntityDetails\"%'"
+
+
 def upgrade() -> None:
     op.drop_index("ix_coupon_customer", "coupon")
     op.create_index("ix_coupon_customer", "coupon", ["org_id", "customer_id", "series_id"], unique=False)
@@ -22,3 +41,27 @@ def upgrade() -> None:
     op.create_index("ix_redemption_series", "redemption", ["org_id", "series_id", "redeemed_ms"], unique=False)
     op.add_column("outbox", sa.Column("subject_ids", sa.Text()))
     op.add_column("series", sa.Column("codes_made", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("series_counter", sa.Column("uploaded", sa.BigInteger(), nullable=False, server_default="0"))
+    op.create_index("ix_campaign_state", "campaign", ["org_id", "state", "id"], unique=False)
+    op.create_table(
+        "series_entity",
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("entity_type", sa.String(length=7), nullable=False),
+        sa.Column("entity_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("series_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("org_id", "entity_type", "entity_id", "series_id", name=op.f("pk_series_entity")),
+        sqlite_with_rowid=False,
+    )
+    op.execute(_UPLOADED)
+    _place_series()
+
+
+def _place_series() -> None:
+    """Enter what series are tagged to already."""
+    connection = op.get_bind()
+    entity = sa.table("series_entity", *map(sa.column, ("org_id", "entity_type", "entity_id", "series_id")))
+    for org_id, series_id, terms in connection.execute(sa.text(_PLACED)).all():
+        details = json.loads(terms).get("redemptionOrgEntityDetails", ())
+        for kind, entity_id in {(one["redemptionOrgEntityType"], one["orgEntityId"]) for one in details}:
+            row = {"org_id": org_id, "entity_type": kind, "entity_id": entity_id, "series_id": series_id}
+            connection.execute(sa.insert(entity).values(row))

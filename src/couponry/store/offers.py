@@ -1,0 +1,88 @@
+"""Series as they are offered: their current terms with what has become of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import BigInteger, Select, func, select
+
+from couponry.core.series import Series
+from couponry.store import schema as t
+from couponry.store.dialect import Keys, Trouble, org_parameter
+from couponry.store.engine import ReadTransaction, Stage, StoreError
+from couponry.store.rows import series_from_text
+
+
+class SeriesUnreadable(StoreError):
+    """Stored terms that cannot be used (788)."""
+
+    def __init__(self, series_id: int) -> None:
+        super().__init__(Trouble.BROKEN, Stage.COUPONS, f"terms of series {series_id}")
+
+
+class Counts(Struct, frozen=True, gc=False):
+    """What a series' stripes add up to; times are 0 for what has not happened.
+
+    `redeemed` is of redemptions that count now, `issued` of coupons ever issued, `uploaded` of codes ever uploaded to its pool.
+    """
+
+    issued: int = 0
+    redeemed: int = 0
+    uploaded: int = 0
+    last_issued_ms: int = 0
+    last_redeemed_ms: int = 0
+
+
+class Offered(Struct, frozen=True):
+    """One series of an org: its current terms, when and at which till it was made, its campaign, and its counts."""
+
+    org_id: int
+    series: Series
+    created_ms: int
+    created_by: int | None
+    campaign_id: int | None
+    counts: Counts
+
+    @property
+    def never_issued(self) -> int:
+        """Uploaded codes that were never issued; a revoked one stays what it was, as revocation lowers no count."""
+        return max(0, self.counts.uploaded - self.counts.issued)
+
+
+def read_series(tx: ReadTransaction, org_id: int, ids: Sequence[int]) -> list[Offered]:
+    """Those of these series that there are, in the order asked for. Two statements, whatever was issued.
+
+    Raises SeriesUnreadable (788).
+    """
+    wanted = tx.dialect.keys("wanted", BigInteger())
+    parameters = {org_parameter().key: org_id, **wanted.bound([(series_id,) for series_id in dict.fromkeys(ids)])}
+    counts = {series_id: _counts(row) for series_id, *row in tx.rows(_summed(wanted), parameters)}
+    found = {row.id: _offered(org_id, row, counts.get(row.id, Counts())) for row in tx.rows(_current(wanted), parameters)}
+    return [found[series_id] for series_id in dict.fromkeys(ids) if series_id in found]
+
+
+def _current(wanted: Keys) -> Select[Any]:
+    series, version = t.series.c, t.series_version.c
+    is_current = (version.org_id == series.org_id) & (version.series_id == series.id) & (version.version == series.version)
+    source = wanted.probing(t.series, "id").join(t.series_version, is_current)
+    columns = (series.id, series.version, version.terms, series.created_ms, series.created_by, series.campaign_id)
+    return select(*columns).select_from(source)
+
+
+def _summed(wanted: Keys) -> Select[Any]:
+    counter = t.series_counter.c
+    sums = (func.sum(column) for column in (counter.issued, counter.redeemed, counter.uploaded))
+    latest = (func.max(column) for column in (counter.last_issued_ms, counter.last_redeemed_ms))
+    source = wanted.probing(t.series_counter, "series_id")
+    return select(counter.series_id, *sums, *latest).select_from(source).group_by(counter.series_id)
+
+
+def _counts(row: Sequence[Any]) -> Counts:
+    return Counts(*(int(value or 0) for value in row))
+
+
+def _offered(org_id: int, row: Any, counts: Counts) -> Offered:  # noqa: ANN401 - a row of `_current`
+    series = series_from_text(row.id, row.version, row.terms)
+    if series is None:
+        raise SeriesUnreadable(row.id)
+    return Offered(org_id, series, row.created_ms, row.created_by, row.campaign_id, counts)
