@@ -3,9 +3,9 @@
 In order: body size, JSON syntax, batch limit, attribution, org configuration, shape, amount. The first that fails is the answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -13,13 +13,13 @@ from msgspec import Struct
 from couponry.api import times
 from couponry.api.attribution import Attribution
 from couponry.api.call import Call
-from couponry.api.seats import Seats
+from couponry.api.seats import Seat, Seats
 from couponry.api.v2 import requests
 from couponry.core import idempotency
 from couponry.core.codes import CodeCase
 from couponry.core.commands import Check, IdempotencyKey, Item, Redeem
 from couponry.core.limits import IDEMPOTENCY_KEY_CHARS_MAX, REDEEM_ITEMS_MAX
-from couponry.core.model import Org
+from couponry.core.model import Identifier, Org
 from couponry.core.status import Code
 from couponry.store.directory import Till
 
@@ -27,6 +27,9 @@ _KEY_BYTES: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 _DIALLING_DIGITS_MAX: Final = 4
 _CASES: Final[dict[str, CodeCase]] = {"UPPER": "UPPER", "LOWER": "LOWER", "AS_IT_IS": "AS_IT_IS"}
 _QUERY_IDENTIFIERS: Final = ("id", "mobile", "email", "externalId", "cardnumber")
+
+
+B = TypeVar("B")
 
 
 class Asked(Struct, frozen=True):
@@ -45,19 +48,10 @@ class Claims:
 
     async def from_body(self, call: Call, *, is_check: bool = False) -> Asked | Code:
         """From a redeem body."""
-        raw = await call.body()
-        if isinstance(raw, Code):
-            return raw
-        body = requests.decoded(raw)
-        if body is Code.MALFORMED:
-            return body
-        if not isinstance(body, Code) and len(body.redemption_request_list or ()) > REDEEM_ITEMS_MAX:
-            return Code.INVALID_INPUT
-        seat = await self._seats.of(call)
-        if isinstance(seat, Code):
-            return seat
-        if isinstance(body, Code):
-            return body
+        taken = await take(call, self._seats, requests.DECODE_REDEEM, _excess)
+        if isinstance(taken, Code):
+            return taken
+        raw, body, seat = taken
         return _from_body(call, seat.org, seat.till, raw, body, is_check=is_check)
 
     async def from_query(self, call: Call) -> Asked | Code:
@@ -69,18 +63,41 @@ class Claims:
         return seat if isinstance(seat, Code) else _from_query(call, seat.org, seat.till)
 
 
+async def take(
+    call: Call, seats: Seats, decode: Callable[[bytes], B], excess: Callable[[B], Code | None]
+) -> tuple[bytes, B, Seat] | Code:
+    """The body as sent and decoded, and the seat. `excess` says what a batch limit is exceeded with."""
+    raw = await call.body()
+    if isinstance(raw, Code):
+        return raw
+    body = requests.decoded(raw, decode)
+    if body is Code.MALFORMED:
+        return body
+    over = None if isinstance(body, Code) else excess(body)
+    if over:
+        return over
+    seat = await seats.of(call)
+    if isinstance(seat, Code):
+        return seat
+    return body if isinstance(body, Code) else (raw, body, seat)
+
+
+def _excess(body: requests.RedeemBody) -> Code | None:
+    return Code.INVALID_INPUT if len(body.redemption_request_list or ()) > REDEEM_ITEMS_MAX else None
+
+
 def _from_body(call: Call, org: Org, till: Till, raw: bytes, body: requests.RedeemBody, *, is_check: bool) -> Asked | Code:
     items = requests.items_of(body)
     if isinstance(items, Code):
         return items
     at_ms = _instant(body.redemption_time, org.zone)
-    key = _idempotency_key(call, raw)
+    key = idempotency_key(call, raw)
     if isinstance(at_ms, Code) or isinstance(key, Code) or not requests.is_transaction_number(body.transaction_number):
         return Code.INVALID_INPUT
     amount = requests.amount_of(body.bill_amount)
     if isinstance(amount, Code):
         return amount
-    customer = requests.identifiers_of(body.user, country_code(call, org), org.settings.mobile_digits)
+    customer = customer_of(call, org, body.user)
     claim = (org.id, till.place, customer, items, amount, body.transaction_number, at_ms, call.request_id)
     return Asked(Check(*claim) if is_check else Redeem(*claim, key), org.zone, code_case(call))
 
@@ -151,7 +168,13 @@ def country_code(call: Call, org: Org) -> str:
     return digits.decode() if digits.isdigit() and len(digits) <= _DIALLING_DIGITS_MAX else org.country_code
 
 
-def _idempotency_key(call: Call, raw: bytes) -> IdempotencyKey | Code | None:
+def customer_of(call: Call, org: Org, body: requests.CustomerBody | None) -> tuple[Identifier, ...]:
+    """The identifiers of a customer block; none without one."""
+    return requests.identifiers_of(body, country_code(call, org), org.settings.mobile_digits)
+
+
+def idempotency_key(call: Call, raw: bytes) -> IdempotencyKey | Code | None:
+    """The explicit key of a request (README 10); 629 for one that is none."""
     sent = call.raw_header(b"idempotency-key") or call.raw_header(b"x-cap-idempotency-key")
     if not sent:
         return None

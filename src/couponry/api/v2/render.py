@@ -41,7 +41,7 @@ def redeemed(answer: Answer, sent: Sequence[Item], zone: ZoneInfo, case: CodeCas
     return RedeemResponse(
         redemption=[_coupon(outcome, item, case) for outcome, item in zip(answer.items, sent, strict=True)],
         redemption_status=_status(answer.status, sent),
-        customer=_customer(answer.customer, zone),
+        customer=customer_block(answer.customer, zone),
     )
 
 
@@ -56,7 +56,7 @@ def checked(answer: CheckAnswer, sent: Sequence[Item], zone: ZoneInfo, case: Cod
     return CheckResponse(
         redemption=[_checked_coupon(found, item, zone, case, details) for found, item in zip(answer.items, sent, strict=True)],
         redemption_status=_status(answer.status, sent),
-        customer=_customer(answer.customer, zone),
+        customer=customer_block(answer.customer, zone),
     )
 
 
@@ -151,7 +151,8 @@ def number(value: Decimal) -> int | float:
     return whole if whole == value else float(value)
 
 
-def _customer(customer: Customer | None, zone: ZoneInfo) -> CustomerBlock | UnsetType:
+def customer_block(customer: Customer | None, zone: ZoneInfo) -> CustomerBlock | UnsetType:
+    """The customer of a response; left out where nobody was found."""
     if customer is None:
         return UNSET
     known = (("email", customer.email), ("externalId", customer.external_id), ("mobile", customer.mobile))

@@ -1,11 +1,12 @@
-"""What V2 redeem requests may hold, and how they become a claim.
+"""What V2 requests may hold, and how a redeem becomes a claim.
 
 Decoding is strict about types (629) and lenient about the rest: unknown fields are ignored, ids may be digit strings, amounts
 numeric strings. The result of every step is a value or the Code that refuses the request as a whole.
 """
 
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
@@ -24,6 +25,7 @@ from couponry.core.status import Code
 
 Id = int | str | None
 Scalar = str | int | float | bool | None
+B = TypeVar("B")
 
 _AMOUNT_CHARS_MAX: Final = 64
 _ZERO: Final = Decimal(0)
@@ -66,14 +68,14 @@ class RedeemBody(Struct, rename="camel"):
     redemption_time: str | None = None
 
 
-_DECODE: Final = msgspec.json.Decoder(RedeemBody).decode
+DECODE_REDEEM: Final = msgspec.json.Decoder(RedeemBody).decode
 _DECODE_TEXT: Final = msgspec.json.Decoder(str).decode
 
 
-def decoded(body: bytes) -> RedeemBody | Code:
+def decoded(body: bytes, decode: Callable[[bytes], B]) -> B | Code:
     """400 for what is not JSON, 629 for JSON of other types than documented."""
     try:
-        return _DECODE(body)
+        return decode(body)
     except msgspec.ValidationError:
         return Code.INVALID_INPUT if is_json(body) else Code.MALFORMED
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -114,7 +116,7 @@ def _has_validation(sent: ItemBody) -> bool:
 
 def _item(sent: ItemBody) -> Item | Code:
     coupon_id = coupon_id_of(sent.id)
-    fields = _custom_fields(sent.custom_fields)
+    fields = custom_fields_of(sent.custom_fields)
     if isinstance(coupon_id, Code) or isinstance(fields, Code):
         return Code.INVALID_INPUT
     return Item(
@@ -138,17 +140,27 @@ def coupon_id_of(sent: Id) -> int | Code | None:
     return sent if 0 < sent <= _INT64_MAX else 0
 
 
-def _custom_fields(sent: dict[str, Scalar] | None) -> tuple[tuple[str, str], ...] | Code:
+def id_of(sent: Id) -> int | None:
+    """An id where any text may stand: None when there is none, 0 for what cannot be one."""
+    if isinstance(sent, str) and not sent.strip():
+        return None
+    found = coupon_id_of(sent)
+    return 0 if isinstance(found, Code) else found
+
+
+def custom_fields_of(sent: dict[str, Scalar] | None) -> tuple[tuple[str, str], ...] | Code:
+    """Names and texts, as many and as long as are kept; 629 for more."""
     if not sent:
         return ()
     if len(sent) > CUSTOM_FIELDS_MAX:
         return Code.INVALID_INPUT
-    fields = tuple((name, _text(value)) for name, value in sent.items() if value is not None)
+    fields = tuple((name, text_of(value)) for name, value in sent.items() if value is not None)
     is_bounded = all(max(len(name), len(text)) <= CUSTOM_FIELD_CHARS_MAX and "\0" not in name + text for name, text in fields)
     return fields if is_bounded else Code.INVALID_INPUT
 
 
-def _text(value: Scalar) -> str:
+def text_of(value: Scalar) -> str:
+    """A scalar as JSON writes it, without quotes."""
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
 
