@@ -84,6 +84,8 @@ def test_older_database_is_brought_up_to_date(database: Database) -> None:
             tx.connection.execute(sa.text(f"DROP TABLE {table}"))
         for table in ("series_audience", "series_entity", "series_version", "series", "campaign"):
             tx.connection.execute(sa.text(f"DROP TABLE {table}"))
+        for column in ("extended_fields", "status_reason", "registered_till_id", "updated_till_id"):
+            tx.connection.execute(sa.text(f"ALTER TABLE customer DROP COLUMN {column}"))
         tx.connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
     assert migrate.state(database) is SchemaState.BEHIND
     migrate.upgrade(database)

@@ -54,7 +54,7 @@ class Applier:
                 *("store_id", "redeemed_ms", "amount", "transaction_number", "custom_fields", "request_id"),
             ),
         )
-        self._new_standings = dialect.insert(
+        self._new_standings = dialect.insert_about_customers(
             t.customer_series, ("customer_id", "series_id", "redeemed", "uses", "last_redeemed_ms")
         )
         self._standings = dialect.update(

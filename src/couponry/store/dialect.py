@@ -144,6 +144,9 @@ class Dialect(Protocol):
     def insert(self, table: Table, columns: Sequence[str]) -> Write:
         """Insert rows; the org is added to each. A row that exists already is a conflict."""
 
+    def insert_about_customers(self, table: Table, columns: Sequence[str]) -> Write:
+        """Insert rows with a `customer_id`. A customer who is being merged away is waited for; one who is gone is a conflict."""
+
     def insert_or_add(self, table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str]) -> Write:
         """Insert rows, or add to the counters and raise the latest times of those that exist. Rows come sorted by key."""
 
@@ -191,6 +194,10 @@ class Sqlite:
     def insert(self, table: Table, columns: Sequence[str]) -> Write:
         """A plain INSERT for `executemany`."""
         return Write(self._insert(table, columns), tuple(columns))
+
+    def insert_about_customers(self, table: Table, columns: Sequence[str]) -> Write:
+        """A plain INSERT: nobody can go away while a write transaction runs."""
+        return self.insert(table, columns)
 
     def insert_or_add(self, table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str]) -> Write:
         """INSERT with ON CONFLICT DO UPDATE."""
@@ -266,6 +273,14 @@ class Postgresql:
     def insert(self, table: Table, columns: Sequence[str]) -> Write:
         """INSERT ... SELECT FROM unnest."""
         return Write(self._insert(table, columns), tuple(columns))
+
+    def insert_about_customers(self, table: Table, columns: Sequence[str]) -> Write:
+        """The same, each row only with its customer's row in hand: FOR KEY SHARE waits for a merge alone (`store.merge`)."""
+        names = ", ".join(f"k.{name}" for name in columns)
+        there = "c.org_id = %(org)s AND c.id = k.customer_id AND c.merged_into_id IS NULL AND c.deleted_ms IS NULL"
+        source = f"{self._unnest(table, columns)} JOIN customer AS c ON {there} FOR KEY SHARE OF c"
+        insert = f"INSERT INTO {table.name} ({', '.join(columns)}, org_id) SELECT {names}, %(org)s::bigint FROM {source}"  # noqa: S608 - names of our own schema
+        return Write(insert, tuple(columns))
 
     def insert_or_add(self, table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str]) -> Write:
         """The same with ON CONFLICT DO UPDATE; rows are written in the order given, so two writers cannot deadlock."""

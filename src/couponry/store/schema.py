@@ -200,6 +200,10 @@ customer = _table(
     Column("merged_into_id", BigInteger),
     Column("deleted_ms", BigInteger),
     Column("custom_fields", Text),
+    Column("extended_fields", Text),
+    Column("status_reason", Text),
+    Column("registered_till_id", BigInteger),
+    Column("updated_till_id", BigInteger),
     CheckConstraint(
         "fraud_status IN ('NONE', 'MARKED', 'CONFIRMED', 'RECONFIRMED', 'NOT_FRAUD', 'INTERNAL')", name="fraud_status"
     ),

@@ -41,6 +41,10 @@ def upgrade() -> None:
     op.create_index("ix_redemption_series", "redemption", ["org_id", "series_id", "redeemed_ms"], unique=False)
     op.add_column("outbox", sa.Column("subject_ids", sa.Text()))
     op.add_column("series", sa.Column("codes_made", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("customer", sa.Column("extended_fields", sa.Text()))
+    op.add_column("customer", sa.Column("status_reason", sa.Text()))
+    op.add_column("customer", sa.Column("registered_till_id", sa.BigInteger()))
+    op.add_column("customer", sa.Column("updated_till_id", sa.BigInteger()))
     op.add_column("series_counter", sa.Column("uploaded", sa.BigInteger(), nullable=False, server_default="0"))
     op.create_index("ix_campaign_state", "campaign", ["org_id", "state", "id"], unique=False)
     op.create_table(
