@@ -332,6 +332,7 @@ coupon = _table(
     Index("ix_coupon_series", "org_id", "series_id", "id"),
     Index("ix_coupon_pool", "org_id", "series_id", "id", postgresql_where=_IN_POOL, sqlite_where=_IN_POOL),
 )
+_IS_REVERSED = text("reversed_ms IS NOT NULL")
 # `use_number` and `customer_use_number` make a double redemption impossible to insert: two writers that did not see each other
 # would give the same number.
 redemption = _table(
@@ -359,6 +360,9 @@ redemption = _table(
     Index("uq_redemption_use", "org_id", "coupon_id", "use_number", unique=True),
     Index("uq_redemption_customer_use", "org_id", "customer_id", "series_id", "customer_use_number", unique=True),
     Index("ix_redemption_series", "org_id", "series_id", "redeemed_ms"),
+    Index(
+        "ix_redemption_reversed", "org_id", "series_id", "reversed_ms", postgresql_where=_IS_REVERSED, sqlite_where=_IS_REVERSED
+    ),
 )
 customer_series = _table(
     "customer_series",
@@ -410,4 +414,5 @@ refusal = _table(
     Column("evaluated_ms", BigInteger),
     Column("refused_ms", BigInteger, nullable=False),
     Column("request_id", Text, nullable=False),
+    Index("ix_refusal_coupon", "org_id", "coupon_id", "id"),
 )

@@ -14,6 +14,7 @@ branch_labels = None
 depends_on = None
 
 _IN_POOL = sa.text("issued_ms IS NULL AND revoked_ms IS NULL")
+_IS_REVERSED = sa.text("reversed_ms IS NOT NULL")
 
 
 _CURRENT = """
@@ -39,6 +40,11 @@ def upgrade() -> None:
     pool = ["org_id", "series_id", "id"]
     op.create_index("ix_coupon_pool", "coupon", pool, unique=False, postgresql_where=_IN_POOL, sqlite_where=_IN_POOL)
     op.create_index("ix_redemption_series", "redemption", ["org_id", "series_id", "redeemed_ms"], unique=False)
+    past = ["org_id", "series_id", "reversed_ms"]
+    op.create_index(
+        "ix_redemption_reversed", "redemption", past, unique=False, postgresql_where=_IS_REVERSED, sqlite_where=_IS_REVERSED
+    )
+    op.create_index("ix_refusal_coupon", "refusal", ["org_id", "coupon_id", "id"], unique=False)
     op.add_column("outbox", sa.Column("subject_ids", sa.Text()))
     op.add_column("series", sa.Column("codes_made", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("customer", sa.Column("extended_fields", sa.Text()))
