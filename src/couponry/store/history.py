@@ -1,0 +1,325 @@
+"""The world as it was at an instant, for one coupon in one customer's hands at one till: what explain judges by.
+
+Exact for any past instant are the terms, the coupon's issue and revocation, and every count, since versions are kept and
+redemptions carry both their times. What is kept only as it is now (`AS_NOW`) is taken as it is now. The number of statements does
+not depend on the data, and each finds its rows by key; a past count walks the redemptions of one coupon, or of one series since.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, func, literal, select, union_all
+
+from couponry.core.codes import code_key, is_well_formed
+from couponry.core.commands import Item
+from couponry.core.explain import Asked, Found, as_it_was
+from couponry.core.ids import is_coupon_id
+from couponry.core.model import Coupon, Customer, Identifier, Org, Place, Standing
+from couponry.core.series import Series
+from couponry.store import schema as t
+from couponry.store.dialect import org_parameter
+from couponry.store.engine import ReadTransaction
+from couponry.store.places import sites
+from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, coupon_from_row, customer_from_row, series_from_text
+
+AS_NOW: Final = "customers, audiences, tills and org settings, a campaign's pause, and a coupon's expiry are as they are now"
+_IDENTIFIERS: Final = {
+    "id": t.customer.c.id,
+    "mobile": t.customer.c.mobile,
+    "email": t.customer.c.email,
+    "externalId": t.customer.c.external_id,
+    "cardnumber": t.customer.c.card_number,
+    "cardExternalId": t.customer.c.card_external_id,
+}
+_ID_DIGITS_MAX: Final = 16
+_ALWAYS_MS: Final = 2**62
+"""Later than everything: counts at the present instant are over all rows."""
+
+
+class Question(Struct, frozen=True):
+    """What is to be explained, as it was asked. `name` is a code or a coupon id, `customer` what may be meant, likeliest first.
+
+    `now_ms` is the instant asked about, `at_ms` the redemption time sent then, `asked_ms` the present.
+    """
+
+    org: Org
+    name: str
+    customer: tuple[Identifier, ...]
+    till_code: str
+    asked_ms: int
+    now_ms: int
+    at_ms: int
+    amount: Decimal | None = None
+    transaction_number: str = ""
+
+
+class Look(Struct, frozen=True):
+    """What was found of a question."""
+
+    asked: Asked
+    world: Found
+
+
+def look(tx: ReadTransaction, question: Question) -> Look:
+    """Read the world at the question's instant."""
+    return _Look(tx, question).done()
+
+
+class _Terms(NamedTuple):
+    """A series as of the instant, and whether its campaign halted it."""
+
+    series: Series | None
+    is_halted: bool
+
+
+class _Look:
+    """One reading, in the order in which one thing leads to the next."""
+
+    def __init__(self, tx: ReadTransaction, question: Question) -> None:
+        self.tx = tx
+        self.question = question
+        self.is_past = question.now_ms < question.asked_ms
+        self.until_ms = question.now_ms if self.is_past else _ALWAYS_MS
+        self.made_ms: int | None = None
+
+    def done(self) -> Look:
+        question = self.question
+        identifier, customer = self._customer()
+        place, is_active = self._till()
+        item, coupon, terms = self._coupon(customer.id if customer else 0)
+        asked = Asked(
+            question.org,
+            item,
+            (identifier,) if identifier else (),
+            question.till_code,
+            question.now_ms,
+            question.at_ms,
+            question.amount,
+            question.transaction_number,
+        )
+        if coupon is None or terms is None:
+            return Look(asked, Found(customer, place, is_active, made_ms=self.made_ms))
+        standing, uses_by_customer = self._standing(coupon, customer)
+        series_redeemed = self._series_redeemed(coupon.series_id)
+        is_uncounted = terms.series is not None and terms.series.terms.max_redeem >= 0 and series_redeemed is None
+        return Look(
+            asked,
+            Found(
+                customer,
+                place,
+                is_active,
+                coupon,
+                None,
+                None if is_uncounted else terms.series,
+                terms.is_halted,
+                self._is_in_audience(coupon.series_id, customer),
+                standing,
+                uses_by_customer,
+                series_redeemed or 0,
+            ),
+        )
+
+    def _rows(self, found: Any, **parameters: object) -> list[Any]:  # noqa: ANN401 - any select
+        return self.tx.rows(found, {"org": self.question.org.id, **parameters})
+
+    def _customer(self) -> tuple[Identifier | None, Customer | None]:
+        """The first of the possible identifiers that means somebody, else the first; a customer not yet deleted is not gone."""
+        wanted = self.question.customer
+        if not wanted:
+            return None, None
+        arms = [
+            select(literal(at).label("at"), t.customer.c.deleted_ms.label("gone_ms"), *CUSTOMER_COLUMNS).where(
+                t.customer.c.org_id == org_parameter(), _IDENTIFIERS[kind] == (int(value) if kind == "id" else value)
+            )
+            for at, (kind, value) in enumerate(wanted)
+        ]
+        rows = sorted(self._rows(union_all(*arms)), key=lambda row: int(row[0]))
+        if not rows:
+            return wanted[0], None
+        at, deleted_ms, *row = rows[0]
+        if deleted_ms is not None and deleted_ms > self.until_ms:
+            row[CUSTOMER_COLUMNS.index(t.customer.c.deleted_ms)] = None
+        return wanted[at], customer_from_row(row)
+
+    def _till(self) -> tuple[Place | None, bool]:
+        till, store = t.till.c, t.store.c
+        in_store = (store.org_id == till.org_id) & (store.id == till.store_id)
+        found = select(till.id, till.store_id, (till.is_active & store.is_active).label("is_active")).join_from(
+            t.till, t.store, in_store
+        )
+        rows = self._rows(
+            found.where(till.org_id == org_parameter(), till.code == bindparam("code")), code=self.question.till_code
+        )
+        if not rows:
+            return None, False
+        (row,) = rows
+        return sites(self.tx, self.question.org, [row.store_id])[row.store_id].place(row.id), bool(row.is_active)
+
+    def _coupon(self, customer_id: int) -> tuple[Item, Coupon | None, _Terms | None]:
+        """By code, else by id; found as a redeem finds it. Its own count is that of the instant."""
+        name = self.question.name
+        rows = self._coded(code_key(name), customer_id) if is_well_formed(name) else []
+        number = int(name) if name.isascii() and name.isdigit() and len(name) <= _ID_DIGITS_MAX else 0
+        item = Item(code=name)
+        if not rows and is_coupon_id(number):
+            item = Item(coupon_id=number)
+            same_id = t.coupon.c.id == bindparam("id")
+            rows = self._rows(_coupons(same_id), id=number)
+            rows += self._coded(code_key(rows[0].code), customer_id) if rows else []
+        there = self._there(rows)
+        all_terms = self._terms({coupon.series_id for coupon in there})
+        coupon = _found(item, there, customer_id, all_terms)
+        if coupon is None:
+            return item, None, None
+        if self.is_past:
+            coupon = replace(coupon, redeemed=self._redeemed(coupon.id))
+        return item, coupon, all_terms[coupon.series_id]
+
+    def _coded(self, key: str, customer_id: int) -> list[Any]:
+        """All that have, or had, this code: its own rows, and the customer's own records."""
+        same_code = (t.coupon.c.code_key == bindparam("key")) & t.coupon.c.holder_id.in_((0, customer_id))
+        return self._rows(_coupons(same_code), key=key)
+
+    def _there(self, rows: list[Any]) -> list[Coupon]:
+        """Those that existed, as they were; of several with one code the live one last, before it the one revoked last."""
+        question = self.question
+        there = []
+        for row in rows:
+            if row.created_ms > self.until_ms:
+                self.made_ms = min(self.made_ms or row.created_ms, row.created_ms)
+                continue
+            coupon = coupon_from_row(row)
+            there.append(as_it_was(coupon, question.now_ms, question.asked_ms, row.revoked_ms) if self.is_past else coupon)
+        return sorted(there, key=lambda coupon: (not coupon.is_revoked, coupon.id))
+
+    def _terms(self, series_ids: set[int]) -> dict[int, _Terms]:
+        """The terms in force at the instant: the latest version made by then; before the first, the first."""
+        keys = self.tx.dialect.keys("ids", BigInteger())
+        series, version, campaign = t.series.c, t.series_version.c, t.campaign.c
+        made_by_then = (
+            select(func.max(version.version))
+            .where(
+                version.org_id == org_parameter(),
+                version.series_id == series.id,
+                version.created_ms <= bindparam("until_ms"),
+            )
+            .scalar_subquery()
+        )
+        in_force: ColumnElement[int] = func.coalesce(made_by_then, 1) if self.is_past else series.version
+        joined = (
+            keys.probing(t.series, "id")
+            .join(
+                t.series_version,
+                (version.org_id == series.org_id) & (version.series_id == series.id) & (version.version == in_force),
+            )
+            .outerjoin(t.campaign, (campaign.org_id == series.org_id) & (campaign.id == series.campaign_id))
+        )
+        found = select(series.id, version.version, version.terms, campaign.state, campaign.ends_ms).select_from(joined)
+        wanted = keys.bound([(series_id,) for series_id in sorted(series_ids)])
+        until = {"until_ms": self.until_ms} if self.is_past else {}
+        return {
+            row.id: _Terms(series_from_text(row.id, row.version, row.terms), self._is_halted(row.state, row.ends_ms))
+            for row in self._rows(found, **wanted, **until)
+        }
+
+    def _is_halted(self, state: str | None, ends_ms: int | None) -> bool:
+        """As a load says it; but a campaign that has ended since was not yet over."""
+        now_ms = self.question.now_ms
+        if self.is_past and state == "ENDED" and ends_ms is not None:
+            return ends_ms < now_ms
+        return state is not None and (state != "ACTIVE" or (ends_ms or now_ms) < now_ms)
+
+    def _is_in_audience(self, series_id: int, customer: Customer | None) -> bool:
+        member = t.series_audience.c
+        found = select(member.customer_id).where(
+            member.org_id == org_parameter(), member.series_id == bindparam("series"), member.customer_id == bindparam("customer")
+        )
+        return customer is not None and bool(self._rows(found, series=series_id, customer=customer.id))
+
+    def _standing(self, coupon: Coupon, customer: Customer | None) -> tuple[Standing, int]:
+        """What the customer had done in the series by then, and how often with this coupon."""
+        redemption = t.redemption.c
+        found = select(
+            func.count().label("redeemed"),
+            func.max(redemption.redeemed_ms).label("last_ms"),
+            func.sum(case((redemption.coupon_id == bindparam("coupon"), 1), else_=0)).label("by_coupon"),
+        ).where(
+            redemption.org_id == org_parameter(),
+            redemption.customer_id == bindparam("customer"),
+            redemption.series_id == bindparam("series"),
+            _is_active_at(bindparam("until_ms")),
+        )
+        if customer is None:
+            return Standing(), 0
+        wanted = {"customer": customer.id, "series": coupon.series_id, "coupon": coupon.id, "until_ms": self.until_ms}
+        (row,) = self._rows(found, **wanted)
+        return Standing(row.redeemed, row.redeemed, row.last_ms), int(row.by_coupon or 0)
+
+    def _redeemed(self, coupon_id: int) -> int:
+        """The coupon's active redemptions at the instant."""
+        redemption = t.redemption.c
+        found = select(func.count()).where(
+            redemption.org_id == org_parameter(),
+            redemption.coupon_id == bindparam("coupon"),
+            _is_active_at(bindparam("until_ms")),
+        )
+        return int(self._rows(found, coupon=coupon_id, until_ms=self.until_ms)[0][0])
+
+    def _series_redeemed(self, series_id: int) -> int | None:
+        """The series' active redemptions at the instant; None for a series without the counter that a cap needs (788)."""
+        redeemed = redeemed_at(self.tx, self.question.org.id, series_id, self.until_ms)
+        counter = t.series_counter.c
+        capped = select(counter.stripe).where(
+            counter.org_id == org_parameter(),
+            counter.series_id == bindparam("series"),
+            counter.stripe == t.CAPPED_STRIPE,
+        )
+        return redeemed if self._rows(capped, series=series_id) else None
+
+
+def redeemed_at(tx: ReadTransaction, org_id: int, series_id: int, until_ms: int) -> int:
+    """A series' active redemptions at an instant: those of now, without those made since, with those reversed since.
+
+    Counted from now backwards, in two ranges of an index, so that a long history costs nothing.
+    """
+    counter, redemption = t.series_counter.c, t.redemption.c
+    of_series = (redemption.org_id == org_parameter()) & (redemption.series_id == bindparam("series"))
+    now = select(func.coalesce(func.sum(counter.redeemed), 0)).where(
+        counter.org_id == org_parameter(), counter.series_id == bindparam("series")
+    )
+    made = select(func.count()).where(of_series, redemption.redeemed_ms > bindparam("until_ms"))
+    reversed_ = select(func.count()).where(
+        of_series, redemption.reversed_ms.is_not(None), redemption.reversed_ms > bindparam("until_ms")
+    )
+    found = select(now.scalar_subquery(), made.scalar_subquery(), reversed_.scalar_subquery())
+    ((redeemed, since, undone),) = tx.rows(found, {"org": org_id, "series": series_id, "until_ms": until_ms})
+    return int(redeemed) - int(since) + int(undone)
+
+
+def _is_active_at(until_ms: ColumnElement[int]) -> ColumnElement[bool]:
+    redemption = t.redemption.c
+    return (redemption.redeemed_ms <= until_ms) & (redemption.reversed_ms.is_(None) | (redemption.reversed_ms > until_ms))
+
+
+def _coupons(wanted: ColumnElement[bool]) -> Select[Any]:
+    return select(*COUPON_COLUMNS, t.coupon.c.created_ms).where(t.coupon.c.org_id == org_parameter(), wanted)
+
+
+def _found(item: Item, there: Sequence[Coupon], customer_id: int, all_terms: dict[int, _Terms]) -> Coupon | None:
+    """As a redeem finds it: what names a shared code means the customer's own record of it, if there is one.
+
+    The id of somebody else's record of a code open to any user names the code; otherwise it is somebody else's coupon (C9).
+    """
+    by_holder = {coupon.holder_id: coupon for coupon in there}
+    by_id = next((coupon for coupon in there if coupon.id == item.coupon_id), None) if item.code is None else None
+    if by_id and by_id.holder_id:
+        series = all_terms[by_id.series_id].series
+        if series is None or not series.terms.any_user:
+            return by_id
+    if customer_id and customer_id in by_holder:
+        return by_holder[customer_id]
+    is_named_by_code = item.code is not None or (by_id is not None and by_id.holder_id)
+    return (by_holder.get(0) if is_named_by_code else None) or by_id

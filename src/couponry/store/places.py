@@ -1,0 +1,72 @@
+"""Where tills are: their stores' zones and concepts with all that these lie in, for many stores at once."""
+
+from collections.abc import Collection
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Struct
+from sqlalchemy import BigInteger, Column, Select, Table, select
+
+from couponry.core.model import Org, Place
+from couponry.store import schema as t
+from couponry.store.dialect import org_parameter
+from couponry.store.engine import ReadTransaction
+
+
+class Site(Struct, frozen=True, gc=False):
+    """A store with everything above it, as it is now."""
+
+    store_id: int
+    zone_ids: frozenset[int]
+    concept_ids: frozenset[int]
+    time_zone: ZoneInfo
+
+    def place(self, till_id: int) -> Place:
+        """One of its tills, as a series' redemption scope sees it (rules 8)."""
+        return Place(till_id, self.store_id, self.zone_ids, self.concept_ids, self.time_zone)
+
+
+def sites(tx: ReadTransaction, org: Org, store_ids: Collection[int]) -> dict[int, Site]:
+    """The sites of these stores, in three statements."""
+    keys = tx.dialect.keys("ids", BigInteger())
+    parameters = {"org": org.id, **keys.bound([(store_id,) for store_id in sorted(store_ids)])}
+    stores = select(t.store.c.id, t.store.c.time_zone).select_from(keys.probing(t.store, "id"))
+    zones, concepts = (
+        _above(tx.rows(_chains(tx, table, own), parameters))
+        for table, own in ((t.zone, t.store.c.zone_id), (t.concept, t.store.c.concept_id))
+    )
+    return {
+        row.id: Site(row.id, zones.get(row.id, frozenset()), concepts.get(row.id, frozenset()), _zone(row.time_zone, org))
+        for row in tx.rows(stores, parameters)
+    }
+
+
+def _chains(tx: ReadTransaction, table: Table, own: Column[Any]) -> Select[Any]:
+    """(store, zone) or (store, concept) for all that each store lies in; UNION, not UNION ALL, so that a circle ends."""
+    keys = tx.dialect.keys("ids", BigInteger())
+    lowest = (
+        select(t.store.c.id.label("store_id"), own.label("id")).select_from(keys.probing(t.store, "id")).where(own.is_not(None))
+    )
+    chain = lowest.cte("chain", recursive=True)
+    above = (
+        select(chain.c.store_id, table.c.parent_id)
+        .join_from(chain, table, (table.c.org_id == org_parameter()) & (table.c.id == chain.c.id))
+        .where(table.c.parent_id.is_not(None))
+    )
+    chain = chain.union(above)
+    return select(chain.c.store_id, chain.c.id)
+
+
+def _above(rows: list[Any]) -> dict[int, frozenset[int]]:
+    by_store: dict[int, set[int]] = {}
+    for store_id, above_id in rows:
+        by_store.setdefault(store_id, set()).add(above_id)
+    return {store_id: frozenset(ids) for store_id, ids in by_store.items()}
+
+
+def _zone(name: str | None, org: Org) -> ZoneInfo:
+    """A store's own time zone; the org's if it has none or one that is unknown."""
+    try:
+        return ZoneInfo(name) if name else org.zone
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        return org.zone
