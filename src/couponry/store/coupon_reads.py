@@ -279,7 +279,7 @@ class CouponReads:
     def _series_of(self, tx: ReadTransaction, org_id: int, ids: Iterable[int]) -> dict[int, Series] | None:
         """Series by id under their current terms; None when some cannot be used (788)."""
         cache, wanted = self._series, sorted(ids)
-        versions = dict(self._on(tx).versions.rows(tx, org_id, [(series_id,) for series_id in wanted]))
+        versions: dict[int, int] = dict(self._on(tx).versions.rows(tx, org_id, [(series_id,) for series_id in wanted]))
         found = {series_id: cache.get((org_id, series_id, version)) for series_id, version in versions.items()}
         missing = [(series_id, versions[series_id]) for series_id, series in found.items() if series is None]
         if len(cache) + len(missing) > SERIES_CACHE_MAX:

@@ -176,7 +176,7 @@ def _series(series: Series | None, zone: ZoneInfo, details: Details) -> CouponSe
     if series is None or not details:
         return UNSET
     if details == "extended":
-        brands, products, categories = (_products(series.terms, kind) for kind in ("BRAND", "SKU", "CATEGORY"))
+        brands, products, categories = (products_of(series.terms, kind) for kind in ("BRAND", "SKU", "CATEGORY"))
         return CouponSeries(
             series.id,
             brands=brands,
@@ -204,7 +204,8 @@ def _series_details(series_id: int, terms: Terms, expires_local: datetime, zone:
     )
 
 
-def _products(terms: Terms, kind: str) -> list[int | str]:
+def products_of(terms: Terms, kind: str) -> list[int | str]:
+    """The ids and codes that the terms name of one kind of product."""
     return [
         entry
         for product in terms.product_info
