@@ -22,8 +22,8 @@ class Code(Enum):
     """One status: its wire number, its exact V2 message, where and when it is answered, and the topic it waits for.
 
     Where: the endpoint keys of status-codes (I issue, M issue multiple, R redeem, Q redeemability, U update and A reactivate a
-    redemption, K revoke, X expiry, S series, G coupon, N resend, V customer coupons, F upload, * any). A code without a topic can
-    be answered today.
+    redemption, K revoke, X expiry, S series, G coupon, N resend, V customer coupons, F upload, * any), and C customers, T their
+    transactions. A code without a topic can be answered today.
     """
 
     number: int
@@ -267,6 +267,54 @@ class Code(Enum):
     )
     FILTERS_MISSING = 1000, "Filters not provided", "G", "none of issuedToIds, couponIds, couponCodes", _LIFECYCLE
     SUCCESS = 200, "Success", "V", "status of a detailed customer coupon; any v1.1 request that went well", _LIFECYCLE
+
+    # Customers and their transactions (supporting APIs 2, 7). The coupon endpoints say 701 and 721 of the same things.
+    UNKNOWN_SOURCE = 8011, "Invalid source passed", "C T", "a source that is not in the list of v2-coupon 2"
+    INVALID_IDENTIFIER = (
+        8013,
+        "Invalid identifier passed",
+        "C T",
+        "an unknown kind, or a value that cannot be anybody's",
+    )
+    NO_SUCH_CUSTOMER = 8015, "No customer found with the given identifier", "C T", "nobody in the org has the identifier or id"
+    CUSTOMER_DELETED = 8015, "Customer is deleted after PII delete request", "C T", "the id of somebody who was deleted"
+    CUSTOMER_MERGED = 8069, "Customer is merged into another account", "C T", "the customer was merged away"
+    NO_IDENTIFIER = (
+        1007,
+        "Unable to register customer. No valid primary identifier mobile number, email ID, or external ID passed.",
+        "C",
+        "nothing to know the customer by",
+    )
+    INVALID_MOBILE = 1001, "Unable to register. Invalid mobile number.", "C", "a mobile of fewer than 4 or more than 15 digits"
+    INVALID_EMAIL = 1002, "Unable to register. Invalid email id.", "C", "not an e-mail address"
+    INVALID_EXTERNAL_ID = 1003, "Unable to register. Invalid external id.", "C", "an external id or card of over 255 characters"
+    ALREADY_REGISTERED = (
+        1014,
+        "Customer is registered already.",
+        "C",
+        "all identifiers are one customer's; or a card is another's",
+    )
+    EMAIL_TAKEN = 1016, "Unable to register. Email provided already exists for some other user.", "C", "the e-mail is another's"
+    MOBILE_TAKEN = (
+        1032,
+        "Unable to register. Mobile number provided already exists for some other user.",
+        "C",
+        "the mobile is another's",
+    )
+    EXTERNAL_ID_TAKEN = (
+        1033,
+        "Unable to register. External id provided already exists for some other user.",
+        "C",
+        "the external id is another's",
+    )
+    UNKNOWN_STATUS_LABEL = 629, "Invalid status label", "C", "a label that the org does not have"
+    UNKNOWN_REDEMPTION = 640, "Invalid coupon redemption ids present", "T", "a listed redemption is not in the org"
+    REDEMPTION_OF_ANOTHER = (
+        642,
+        "Coupon redemptions of another customer present",
+        "T",
+        "a listed redemption is somebody else's",
+    )
 
     # v1.1 and resend.
     VERSION_UNSUPPORTED = 402, "Version not supported", "*", "a version that the resource does not have", _V11
