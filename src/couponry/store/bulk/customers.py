@@ -6,11 +6,13 @@ from typing import Any, Final
 from sqlalchemy import String, select
 
 from couponry.core.dates import local_from_wire, ms_from_local
-from couponry.core.identifiers import is_email, normal_identifier, normal_mobile
-from couponry.core.limits import COUNT_MAX, IDENTIFIER_CHARS_MAX
+from couponry.core.limits import COUNT_MAX
 from couponry.core.model import Org
 from couponry.core.org_settings import FRAUD_STATUSES
 from couponry.core.problem import Problem
+from couponry.core.registration import ATTRIBUTES, checked_identifier, is_loyalty
+from couponry.core.registration import taken as taken_code
+from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk import Cells
@@ -18,14 +20,6 @@ from couponry.store.bulk.inserts import insert_many
 from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction, WriteTransaction
 
-# Wire name, column, and the codes of a value that cannot be one and of one that is taken.
-_IDENTIFIERS: Final = (
-    ("mobile", "mobile", 1001, 1032),
-    ("email", "email", 1002, 1016),
-    ("externalId", "external_id", 1003, 1033),
-    ("cardnumber", "card_number", 1003, 1014),
-    ("cardExternalId", "card_external_id", 1003, 1014),
-)
 _COLUMNS: Final = (
     "first_name",
     "last_name",
@@ -43,14 +37,13 @@ _COLUMNS: Final = (
     "id",
 )
 _FIRST_IDENTIFIER: Final = _COLUMNS.index("mobile")
-_LOYALTY: Final = {"": True, "loyalty": True, "non_loyalty": False, "non-loyalty": False}
 _INVALID: Final = 629
 
 
 class Customers:
     """`firstName, lastName, mobile, email, externalId, registeredOn, loyaltyType, fraudStatus, statusLabel, transactionCount`."""
 
-    columns = frozenset(name for name, *_ in _IDENTIFIERS) | {
+    columns = frozenset(ATTRIBUTES) | {
         "firstName",
         "lastName",
         "registeredOn",
@@ -87,19 +80,20 @@ class Customers:
     def _draft(self, cells: Cells) -> tuple[Any, ...] | Problem:
         """The values of `_COLUMNS` without the id."""
         identifiers: list[str | None] = []
-        for kind, _, invalid, _ in _IDENTIFIERS:
-            value = self._identifier(kind, _text(cells, kind))
-            if isinstance(value, Problem):
-                return Problem(invalid, f"invalid {kind}")
+        for kind in ATTRIBUTES:
+            text = _text(cells, kind)
+            value = checked_identifier(kind, text, self.org.country_code, self.org.settings.mobile_digits) if text else None
+            if isinstance(value, Code):
+                return Problem(value.number, value.message)
             identifiers.append(value)
         if not any(identifiers):
-            return Problem(1007, "no identifier")
+            return Problem(Code.NO_IDENTIFIER.number, Code.NO_IDENTIFIER.message)
         label, fraud = _text(cells, "statusLabel").upper() or "ACTIVE", _text(cells, "fraudStatus").upper() or "NONE"
         if label not in self.labels:
             return Problem(_INVALID, "Invalid Input", f"unknown statusLabel {label}")
         if fraud not in FRAUD_STATUSES:
             return Problem(_INVALID, "Invalid Input", f"unknown fraudStatus {fraud}")
-        loyalty = _LOYALTY.get(_text(cells, "loyaltyType").lower())
+        loyalty = is_loyalty(_text(cells, "loyaltyType"))
         if loyalty is None:
             return Problem(_INVALID, "Invalid Input", "loyaltyType is neither loyalty nor non_loyalty")
         count = _text(cells, "transactionCount") or "0"
@@ -112,24 +106,13 @@ class Customers:
         names = (_text(cells, "firstName"), _text(cells, "lastName"))
         return (*names, *identifiers, loyalty, fraud, label, int(count), registered_ms, self.now_ms)
 
-    def _identifier(self, kind: str, text: str) -> str | Problem | None:
-        if not text:
-            return None
-        if kind == "mobile":
-            mobile = normal_mobile(text, self.org.country_code, self.org.settings.mobile_digits)
-            return mobile or Problem(0, "")
-        if len(text) > IDENTIFIER_CHARS_MAX or (kind == "email" and not is_email(text)):
-            return Problem(0, "")
-        found = normal_identifier(kind, text, self.org.country_code, self.org.settings.mobile_digits)
-        return found[1] if found else None
-
     def _instant(self, text: str) -> int:
         return ms_from_local(local_from_wire(text, self.org.zone), self.org.zone) if text else self.now_ms
 
     def _taken(self, tx: ReadTransaction, drafts: Sequence[tuple[Any, ...]]) -> set[Hashable]:
         """Which of these identifiers customers have already."""
         found: set[Hashable] = set()
-        for at, (kind, column, *_) in enumerate(_IDENTIFIERS, _FIRST_IDENTIFIER):
+        for at, (kind, column) in enumerate(ATTRIBUTES.items(), _FIRST_IDENTIFIER):
             values = [draft[at] for draft in drafts if draft[at] is not None]
             found.update((kind, value) for value in customer_ids(tx, self.org.id, column, values))
         return found
@@ -148,16 +131,13 @@ def customer_ids(tx: ReadTransaction, org_id: int, column: str, values: Sequence
 
 
 def _taken_problem(draft: tuple[Any, ...], taken: set[Hashable]) -> Problem | None:
-    codes = {kind: code for kind, _, _, code in _IDENTIFIERS}
-    for key in _keys(draft):
-        if key in taken:
-            return Problem(codes[key[0]], f"{key[0]} belongs to a customer already")
-    return None
+    refused = next((taken_code(kind) for kind, value in _keys(draft) if (kind, value) in taken), None)
+    return Problem(refused.number, refused.message) if refused else None
 
 
 def _keys(draft: tuple[Any, ...]) -> list[tuple[str, str]]:
     """The identifiers that a draft claims."""
-    return [(kind, value) for at, (kind, *_) in enumerate(_IDENTIFIERS, _FIRST_IDENTIFIER) if (value := draft[at]) is not None]
+    return [(kind, value) for at, kind in enumerate(ATTRIBUTES, _FIRST_IDENTIFIER) if (value := draft[at]) is not None]
 
 
 def _text(cells: Cells, name: str) -> str:
