@@ -7,6 +7,7 @@ coupons, and each finds its rows by key. Revoked coupons are read by none.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -160,7 +161,8 @@ class _Selects:
         """Redemptions after a use of each coupon, since a public code has more than anybody reads."""
         keys, redemption = self._dialect.keys("uses", BigInteger(), Integer()), t.redemption.c
         in_store = (t.store.c.org_id == redemption.org_id) & (t.store.c.id == redemption.store_id)
-        source = keys.probing(t.redemption, "coupon_id", index="uq_redemption_use").join(t.store, in_store)
+        coupon = replace(keys, columns=keys.columns[:1])
+        source = coupon.probing(t.redemption, "coupon_id", index="uq_redemption_use").join(t.store, in_store)
         columns = (redemption.coupon_id, redemption.use_number, redemption.id, redemption.redeemed_ms)
         more = (redemption.transaction_number, redemption.reversed_ms, t.store.c.id, t.store.c.code, t.store.c.name)
         found = select(*columns, *more).select_from(source)
