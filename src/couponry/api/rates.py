@@ -16,6 +16,9 @@ OPERATIONS: Final = MappingProxyType(
         "/v2/coupon/redeem": "REDEEM",
         "/v2/coupon/bulk/redeem": "BULK_REDEEM",
         "/v2/coupon/is_redeemable": "IS_REDEEMABLE",
+        "/v2/coupon/issue": "V2_ISSUE",
+        "/v2/coupon/issue/multiple": "V2_ISSUE",
+        "/v2/coupon/bulk/issue": "BULK_ISSUE",
     }
 )
 

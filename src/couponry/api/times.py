@@ -32,6 +32,11 @@ def _parsed(text: str, zone: ZoneInfo) -> int | None:
         at_ms = int(aware.timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
+    return bounded(at_ms)
+
+
+def bounded(at_ms: int) -> int:
+    """The instant, or the nearest one that every zone can show."""
     return max(_EARLIEST_MS, min(at_ms, _LATEST_MS))
 
 

@@ -106,15 +106,15 @@ def _from_query(call: Call, org: Org, till: Till) -> Asked | Code:
     items = _query_items(call)
     if isinstance(items, Code):
         return items
-    at_ms = _instant(_one(call, "redemptionTime"), org.zone)
-    number = _one(call, "transactionNumber")
+    at_ms = _instant(one(call, "redemptionTime"), org.zone)
+    number = one(call, "transactionNumber")
     if isinstance(at_ms, Code) or not requests.is_transaction_number(number):
         return Code.INVALID_INPUT
-    amount_text = _one(call, "billAmount")
+    amount_text = one(call, "billAmount")
     amount: Decimal | Code | None = requests.amount_from_text(amount_text) if amount_text else None
     if isinstance(amount, Code):
         return amount
-    sent = tuple((kind, _one(call, kind)) for kind in _QUERY_IDENTIFIERS)
+    sent = tuple((kind, one(call, kind)) for kind in _QUERY_IDENTIFIERS)
     customer = requests.normal_identifiers(sent, country_code(call, org), org.settings.mobile_digits)
     command = Check(org.id, till.place, customer, items, amount, number, at_ms, call.request_id)
     return Asked(command, org.zone, code_case(call))
@@ -122,8 +122,8 @@ def _from_query(call: Call, org: Org, till: Till) -> Asked | Code:
 
 def _query_items(call: Call) -> tuple[Item, ...] | Code:
     """Codes, comma-separated, else coupon ids. Neither is 781 for the request (corrections 5)."""
-    validation_code = _one(call, "validation_code") or _one(call, "validationCode") or ""
-    by_missed_call = (_one(call, "validation_type") or _one(call, "validationType") or "").upper() == "MISSED_CALL"
+    validation_code = one(call, "validation_code") or one(call, "validationCode") or ""
+    by_missed_call = (one(call, "validation_type") or one(call, "validationType") or "").upper() == "MISSED_CALL"
     codes, ids = call.params.get("code"), call.params.get("couponId")
     if codes is not None:
         return tuple(Item(code, None, validation_code, by_missed_call) for code in _split(codes))
@@ -142,14 +142,14 @@ def code_case(call: Call) -> CodeCase:
     """How codes are shown (README 7); both spellings of the parameter, and any case of its value."""
     if not call.query_string:
         return "UPPER"
-    wanted = _one(call, "coupon_code_case") or _one(call, "couponCodeCase") or ""
+    wanted = one(call, "coupon_code_case") or one(call, "couponCodeCase") or ""
     return _CASES.get(wanted.upper(), "UPPER")
 
 
 def flag(call: Call, *names: str) -> bool | Code:
     """A boolean query parameter under any of its spellings; absent or empty is false."""
     for name in names:
-        match (_one(call, name) or "").lower():
+        match (one(call, name) or "").lower():
             case "true" | "1":
                 return True
             case "" | "false" | "0":
@@ -191,7 +191,7 @@ def _instant(text: str | None, zone: ZoneInfo) -> int | Code | None:
     return Code.INVALID_INPUT if at_ms is None else at_ms
 
 
-def _one(call: Call, name: str) -> str | None:
+def one(call: Call, name: str) -> str | None:
     """A query parameter; of several with one name, the first."""
     value = call.params.get(name)
     return value[0] if isinstance(value, list) else value

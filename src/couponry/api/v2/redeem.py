@@ -11,6 +11,7 @@ from couponry.api.envelopes import v2_failure
 from couponry.api.parts import Parts
 from couponry.api.v2 import render
 from couponry.api.v2.claims import Asked, Claims, flag
+from couponry.api.v2.lifecycle import Updates
 from couponry.api.v2.redeem_described import OPERATIONS
 from couponry.api.v2.replies import GATE, again, answered, failed
 from couponry.core.commands import Check
@@ -27,18 +28,19 @@ def routes(parts: Parts) -> dict[str, object]:
     """The resources of this module."""
     claims = Claims(parts.attribution)
     return {
-        "/v2/coupon/redeem": Redeem(claims, parts.ledger),
+        "/v2/coupon/redeem": Redeem(claims, parts.ledger, Updates(parts.attribution, parts.ledger)),
         "/v2/coupon/bulk/redeem": BulkRedeem(claims, parts.ledger),
         "/v2/coupon/is_redeemable": IsRedeemable(claims, parts.ledger),
     }
 
 
 class Redeem:
-    """Redeem 1-100 coupons, all or none."""
+    """Redeem 1-100 coupons, all or none; its PUT updates redemptions."""
 
-    def __init__(self, claims: Claims, ledger: Ledger) -> None:
+    def __init__(self, claims: Claims, ledger: Ledger, updates: Updates) -> None:
         self._claims = claims
         self._ledger = ledger
+        self.on_put = updates.on_put
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response) -> None:
         """Judge and redeem."""
