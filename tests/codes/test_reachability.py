@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from shutil import copy
+from typing import Final
 
 import pytest
 
@@ -12,8 +13,12 @@ from couponry.store.engine import Database
 from tests.api.shop import Shop
 from tests.codes.decided import DECIDED
 from tests.codes.failed import FAILED
+from tests.codes.reads import READ
 from tests.codes.scene import BOTH, Scene, Told
 from tests.databases import PostgresServer, fresh_postgresql
+
+RULED: Final = {**DECIDED, **READ}
+"""What rules decide, area by area."""
 
 
 @pytest.fixture(scope="module", params=BOTH)
@@ -38,13 +43,13 @@ def expected(code: Code, http: int) -> Told:
 
 
 def test_table_is_complete() -> None:
-    assert DECIDED.keys() | FAILED.keys() == {code for code in Code if not code.topic}
-    assert not DECIDED.keys() & FAILED.keys()
+    assert RULED.keys() | FAILED.keys() == {code for code in Code if not code.topic}
+    assert not RULED.keys() & FAILED.keys()
 
 
-@pytest.mark.parametrize("code", DECIDED, ids=lambda code: code.name)
+@pytest.mark.parametrize("code", RULED, ids=lambda code: code.name)
 def test_decided(scene: Scene, code: Code) -> None:
-    reach = DECIDED[code]
+    reach = RULED[code]
     assert reach.happens(scene) == expected(code, reach.http)
 
 

@@ -56,7 +56,7 @@ class Code(Enum):
         "*",
         "unparsable body, bad path parameter, unknown LOOKUP-TYPE",
     )
-    BATCH_LIMIT_EXCEEDED = 1060, "Batch limit size exceeded", "*", "more entries than the operation takes", _LIFECYCLE
+    BATCH_LIMIT_EXCEEDED = 1060, "Batch limit size exceeded", "*", "more entries than the operation takes"
     LOOKUP_TYPE_MISSING = 1061, "X-CAP-API-ATTRIBUTION-LOOKUP-TYPE header is missing", "*", "LOOKUP without LOOKUP-TYPE"
     UNKNOWN_ATTRIBUTION = 91021, "Invalid attribution TILL passed.", "*", "the attribution or look-up value names no active till"
     ORG_MISCONFIGURED = 795, f"{_MISCONFIGURED}.", "*", "the org's time zone or currency is unknown"
@@ -65,8 +65,8 @@ class Code(Enum):
     INVALID_INPUT = (
         629,
         "Invalid Input",
-        "R Q",
-        "empty list, over 100 codes, unparsable redemptionTime, wrong JSON type, idempotency key reused with another body",
+        "R Q G V",
+        "empty list, over 100 codes, unparsable time or query value, wrong JSON type, idempotency key reused with another body",
     )
     KEY_IN_PROGRESS = 796, _TRY_AGAIN, "I R", "the first request with this idempotency key is still running"
     IDENTIFIER_MISSING = 781, "Either coupon ID or coupon code is missing", "R Q G N", "an item, or a check, without code and id"
@@ -76,7 +76,7 @@ class Code(Enum):
     INVALID_CUSTOMER = (
         721,
         "Invalid customer",
-        "I M R Q N K X",
+        "I M R Q N K X V",
         "B1: no identifier, identifiers of different customers, or a customer deleted or merged away",
     )
     CUSTOMER_NOT_FOUND = (
@@ -265,8 +265,8 @@ class Code(Enum):
         "after the series' expiry",
         _LIFECYCLE,
     )
-    FILTERS_MISSING = 1000, "Filters not provided", "G", "none of issuedToIds, couponIds, couponCodes", _LIFECYCLE
-    SUCCESS = 200, "Success", "V", "status of a detailed customer coupon; any v1.1 request that went well", _LIFECYCLE
+    FILTERS_MISSING = 1000, "Filters not provided", "G", "none of issuedToIds, couponIds, couponCodes"
+    SUCCESS = 200, "Success", "V", "status of a detailed customer coupon; any v1.1 request that went well"
 
     # Customers and their transactions (supporting APIs 2, 7). The coupon endpoints say 701 and 721 of the same things.
     UNKNOWN_SOURCE = 8011, "Invalid source passed", "C T", "a source that is not in the list of v2-coupon 2"
