@@ -235,7 +235,6 @@ campaign = _table(
     Column("state", String(8), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     CheckConstraint("state IN ('ACTIVE', 'PAUSED', 'ENDED')", name="state"),
-    Index("ix_campaign_state", "org_id", "state", "id"),
 )
 series = _table(
     "series",
@@ -278,8 +277,9 @@ series_entity = _table(
 CAPPED_STRIPE = 0
 STRIPES = 16
 # Stripe 0 counts a capped series and is locked by whoever counts; the other stripes spread the writers of uncapped ones, and
-# what they hold when a cap is set is `*_elsewhere`. The checks are the last line against going over a cap. `uploaded` counts, on
-# stripe 0, the codes ever uploaded to a pool (`DISC_CODE_PIN`): those issued or revoked since, too.
+# what they hold when a cap is set moves to stripe 0 (`store/caps.py`), or is its `*_elsewhere`. The checks are the last line
+# against going over a cap. `uploaded` counts, on stripe 0, the codes ever uploaded to a pool (`DISC_CODE_PIN`), those issued or
+# revoked since, too.
 series_counter = _table(
     "series_counter",
     _org_id(),
@@ -296,6 +296,8 @@ series_counter = _table(
     Column("uploaded", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("issued_max < 0 OR issued_elsewhere + issued <= issued_max", name="issued_within_cap"),
     CheckConstraint("redeemed_max < 0 OR redeemed_elsewhere + redeemed <= redeemed_max", name="redeemed_within_cap"),
+    CheckConstraint("stripe = 0 OR issued_max < 0 OR issued = issued_max", name="issued_barred"),
+    CheckConstraint("stripe = 0 OR redeemed_max < 0 OR redeemed = redeemed_max", name="redeemed_barred"),
 )
 
 # What is in circulation. `holder_id` is the customer whose own record of a shared code a row is, else 0; `revision` is 0 for the

@@ -13,12 +13,13 @@ from couponry.store.engine import WriteTransaction
 ENTITY: Final = "entity"
 ORG: Final = "org"
 SERIES: Final = "series"
+CAMPAIGN: Final = "campaign"
 CUSTOMER: Final = "customer"
 COUPON: Final = "coupon"
 REDEMPTION: Final = "redemption"
 REFUSAL: Final = "refusal"
 OUTBOX: Final = "outbox"
-FIRST: Final[Mapping[str, int]] = {ORG: 1001, ENTITY: 301, SERIES: 5001, CUSTOMER: 90001}
+FIRST: Final[Mapping[str, int]] = {ORG: 1001, ENTITY: 301, SERIES: 5001, CAMPAIGN: 7001, CUSTOMER: 90001}
 # The owner of the numbers that belong to no org: the orgs' own.
 NO_ORG: Final = 0
 

@@ -4,7 +4,8 @@ Unknown and read-only fields are ignored. Values may be typed, as from JSON, or 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, cast
@@ -16,22 +17,38 @@ from couponry.core import limits
 from couponry.core.codes import is_well_formed
 from couponry.core.dates import local_from_wire
 from couponry.core.expiry import local_time
-from couponry.core.model import ExpiryStrategy, Handling, Terms
+from couponry.core.generation import guess_warning, shape_of, shape_problem
+from couponry.core.model import REVERSAL_REASONS, ExpiryStrategy, Handling, Terms
+from couponry.core.org_settings import OrgSettings
 from couponry.core.problem import Problem
 from couponry.core.series import ids_from_text, series_from_terms
 
 MANDATORY: Final = ("description", "discountType", "discountValue", "clientHandlingType")
+AUDIENCE: Final = "couponSeriesAudience"
 OWNER_FIELDS: Final = frozenset({"ownedBy", "ownerId", "ownerValidity"})
 YEARS_WITHOUT_EXPIRY: Final = 100
 
 _FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(Terms)}
 WIRE_NAMES: Final = _FIELDS.keys() - {"zone", "hasAudience"}
 _DATES: Final = ("validTillDate", "redemptionValidFrom", "dvsExpiryDate")
-_NESTED: Final = ("redemptionOrgEntityDetails", "targetUserDetails", "customPropertyMap", "productInfo")
+_NESTED: Final = ("redemptionOrgEntityDetails", "targetUserDetails", "customPropertyMap", "productInfo", "reversalPolicy")
+# What a null unsets in an update; elsewhere it means that the field was not sent.
+_UNSETTABLE: Final = frozenset(
+    {
+        *("redemptionPerCouponMaxLimit", "targetUserDetails", "redemptionOrgEntityDetails", "productInfo", "customPropertyMap"),
+        *("couponPrefix", "couponSuffix", "reversalPolicy", "purpose", "metadata"),
+    }
+)
+# What decides which codes a series generates, and how many.
+_CODE_FIELDS: Final = (
+    *("alpha_numeric", "unambiguous_code", "random_code_length", "max_create", "coupon_prefix", "is_prefix_enabled"),
+    *("coupon_suffix", "is_suffix_enabled", "org_prefix_override", "org_suffix_override", "external_issual"),
+)
 _JSON_TEXTS: Final = ("mutualExclusiveSeriesIds", "redemptionRange", "redeemAtStore", "storeIdsJson")
 _GENERIC_CODE: Final = re.compile(rf"[A-Za-z0-9]{{1,{limits.CODE_CHARS_MAX}}}")
 # Fields in which an empty text is a value; elsewhere it means that the field was not sent.
 _TEXTS: Final = frozenset(name for name, field in _FIELDS.items() if field.type in {str, str | None}) - set(_JSON_TEXTS)
+_UNSAVED: Final = "Couldn't save coupon series fields"
 _STANDARD_TERMS: Final = "standard_terms_and_conditions"
 _EPOCH_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999
 _ID_MAX: Final = 2**53
@@ -80,22 +97,75 @@ def terms_from_wire(
     `series_id` is the series' own id, once it has one. `keeps_owner` takes the owner's fields, which clients cannot write.
     """
     taken = WIRE_NAMES if keeps_owner else WIRE_NAMES - OWNER_FIELDS
-    given = {
+    given = {"seriesCode": new_code, **_given(fields, taken)}
+    return _terms(given, zone, now_ms, series_id=series_id, has_audience=bool(fields.get(AUDIENCE)))
+
+
+def changed_terms(before: Terms, fields: Mapping[str, Any], now_ms: int, *, series_id: int) -> Terms | Problem:
+    """The terms that follow when these fields are sent, and no others (v2-coupon 11.2).
+
+    A null unsets what a series shows only when set. Dates stay in the zone that the series was made in.
+    """
+    given: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(before))
+    for name in _UNSETTABLE:
+        if name in fields and fields[name] is None:
+            given.pop(name, None)
+    sent = _given(fields, WIRE_NAMES - OWNER_FIELDS)
+    if "validTillDate" in sent:
+        given.pop("validTillDateTime", None)  # which would win
+    audience = fields.get(AUDIENCE)
+    has_audience = before.has_audience if audience is None else bool(audience)
+    after = _terms({**given, **sent}, ZoneInfo(before.zone), now_ms, series_id=series_id, has_audience=has_audience)
+    if isinstance(after, Problem):
+        return after
+    for name in ("clientHandlingType", "expiryStrategyType"):
+        if getattr(before, _FIELDS[name].name) != getattr(after, _FIELDS[name].name):
+            return Problem(744, _UNSAVED, f"{name} cannot be changed")
+    return after
+
+
+def code_space_problem(terms: Terms, settings: OrgSettings, before: Terms | None = None) -> Problem | None:
+    """744 when generated codes would be none, or too easily guessed. An update is only asked about what it changes."""
+    if terms.client_handling_type is not Handling.GENERATED or terms.external_issual:
+        return None
+    if before and all(getattr(before, name) == getattr(terms, name) for name in _CODE_FIELDS):
+        return None
+    return shape_problem(shape_of(terms, settings), terms.max_create)
+
+
+def code_space_warning(terms: Terms, settings: OrgSettings, issued: int) -> str | None:
+    """What the owner of a series with few possible codes is told, although it was saved."""
+    if terms.client_handling_type is not Handling.GENERATED or terms.external_issual:
+        return None
+    return guess_warning(shape_of(terms, settings), terms.max_create, issued)
+
+
+def _given(fields: Mapping[str, Any], taken: AbstractSet[str]) -> dict[str, Any]:
+    """The fields that were sent."""
+    return {
         name: value for name, value in fields.items() if name in taken and value is not None and (name in _TEXTS or value != "")
     }
+
+
+def _terms(given: dict[str, Any], zone: ZoneInfo, now_ms: int, *, series_id: int, has_audience: bool) -> Terms | Problem:
     if refused := _texts_problem(given):
         return refused
     try:
-        ours = {"zone": zone.key, "hasAudience": bool(fields.get("couponSeriesAudience"))}
-        terms = msgspec.convert({"seriesCode": new_code, **_decoded(given, zone), **ours}, Terms, strict=False)
+        ours = {"zone": zone.key, "hasAudience": has_audience}
+        terms = msgspec.convert({**_decoded(given, zone), **ours}, Terms, strict=False)
         terms = _with_defaults(terms, local_time(now_ms // 1000, zone).date())
         _check_numbers(terms)
         _check_codes(terms)
         _check_texts(terms)
+        _check_ids(terms)
+        _check_reversals(terms)
+        if wrong := _exclusion_problem(terms, series_id):
+            return wrong
         series_from_terms(series_id, 1, terms)
+        msgspec.json.encode(terms)  # numbers beyond what JSON is read with
     except (_Unusable, ValueError, OverflowError, msgspec.MsgspecError) as error:
-        return Problem(744, "Couldn't save coupon series fields", str(error))
-    return _exclusion_problem(terms, series_id) or terms
+        return Problem(744, _UNSAVED, str(error))
+    return terms
 
 
 def _texts_problem(given: Mapping[str, Any]) -> Problem | None:
@@ -113,7 +183,8 @@ def _texts_problem(given: Mapping[str, Any]) -> Problem | None:
 def _exclusion_problem(terms: Terms, series_id: int) -> Problem | None:
     """756: `mutualExclusiveSeriesIds` is a JSON list of whole numbers, the series' own id not among them."""
     try:
-        is_wrong = series_id in ids_from_text(terms.mutual_exclusive_series_ids)
+        ids = ids_from_text(terms.mutual_exclusive_series_ids)
+        is_wrong = series_id in ids or not _are_ids(ids)
     except (ValueError, msgspec.MsgspecError):
         is_wrong = True
     return Problem(756, "invalid value for mutually exclusive config series") if is_wrong else None
@@ -213,6 +284,30 @@ def _check_codes(terms: Terms) -> None:
     suffix = (terms.coupon_suffix or "") if terms.is_suffix_enabled else ""
     if not is_well_formed(prefix + "0" * terms.random_code_length + suffix):
         raise _Unusable(f"couponPrefix, randomCodeLength and couponSuffix must make codes of at most {limits.CODE_CHARS_MAX}")
+
+
+def _check_ids(terms: Terms) -> None:
+    """Ids must fit where they are looked up."""
+    for name in ("redeemAtStore", "storeIdsJson"):
+        if not _are_ids(ids_from_text(getattr(terms, _FIELDS[name].name))):
+            raise _Unusable(f"{name} holds a number that is no id")
+    if not _are_ids(entity.org_entity_id for entity in terms.redemption_org_entity_details):
+        raise _Unusable("redemptionOrgEntityDetails holds a number that is no id")
+
+
+def _are_ids(numbers: Iterable[int]) -> bool:
+    return all(0 <= number <= _ID_MAX for number in numbers)
+
+
+def _check_reversals(terms: Terms) -> None:
+    for reason, after in terms.reversal_policy.items():
+        if reason not in REVERSAL_REASONS:
+            raise _Unusable(f"reversalPolicy knows {', '.join(REVERSAL_REASONS)}")
+        if after.fresh_days is None:
+            continue
+        if after.use == "consumed":
+            raise _Unusable("a use that stays consumed has no freshDays")
+        _within("freshDays", after.fresh_days, 0, limits.EXPIRY_DAYS_MAX)
 
 
 def _check_texts(terms: Terms) -> None:

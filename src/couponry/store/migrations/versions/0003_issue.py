@@ -16,7 +16,6 @@ depends_on = None
 _IN_POOL = sa.text("issued_ms IS NULL AND revoked_ms IS NULL")
 _IS_REVERSED = sa.text("reversed_ms IS NOT NULL")
 
-
 _CURRENT = """
     FROM series JOIN series_version AS v ON v.org_id = series.org_id AND v.series_id = series.id AND v.version = series.version
 """
@@ -51,8 +50,7 @@ def upgrade() -> None:
     op.add_column("customer", sa.Column("status_reason", sa.Text()))
     op.add_column("customer", sa.Column("registered_till_id", sa.BigInteger()))
     op.add_column("customer", sa.Column("updated_till_id", sa.BigInteger()))
-    op.add_column("series_counter", sa.Column("uploaded", sa.BigInteger(), nullable=False, server_default="0"))
-    op.create_index("ix_campaign_state", "campaign", ["org_id", "state", "id"], unique=False)
+    _bar_stripes()
     op.create_table(
         "series_entity",
         sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -64,6 +62,46 @@ def upgrade() -> None:
     )
     op.execute(_UPLOADED)
     _place_series()
+
+
+def _bar_stripes() -> None:
+    """Count uploads, and add checks to the counters. SQLite adds no check to a table, so there it is made anew."""
+    uploaded = sa.Column("uploaded", sa.BigInteger(), nullable=False, server_default="0")
+    barred = {kind: f"stripe = 0 OR {kind}_max < 0 OR {kind} = {kind}_max" for kind in ("issued", "redeemed")}
+    if op.get_bind().dialect.name == "postgresql":
+        op.add_column("series_counter", uploaded)
+        for kind, check in barred.items():
+            op.create_check_constraint(op.f(f"ck_series_counter_{kind}_barred"), "series_counter", check)
+        return
+    counts = [
+        sa.Column(name, sa.BigInteger(), server_default=default, nullable=False)
+        for name, default in (
+            *(("issued", "0"), ("redeemed", "0"), ("issued_elsewhere", "0"), ("redeemed_elsewhere", "0")),
+            *(("issued_max", "-1"), ("redeemed_max", "-1")),
+        )
+    ]
+    columns = [
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("series_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("stripe", sa.SmallInteger(), autoincrement=False, nullable=False),
+        *counts,
+        sa.Column("last_issued_ms", sa.BigInteger()),
+        sa.Column("last_redeemed_ms", sa.BigInteger()),
+    ]
+    names = ", ".join(column.name for column in columns)
+    within = {kind: f"{kind}_max < 0 OR {kind}_elsewhere + {kind} <= {kind}_max" for kind in barred}
+    op.create_table(
+        "series_counter_new",
+        *columns,
+        uploaded,
+        *(sa.CheckConstraint(check, name=op.f(f"ck_series_counter_{kind}_within_cap")) for kind, check in within.items()),
+        *(sa.CheckConstraint(check, name=op.f(f"ck_series_counter_{kind}_barred")) for kind, check in barred.items()),
+        sa.PrimaryKeyConstraint("org_id", "series_id", "stripe", name=op.f("pk_series_counter")),
+        sqlite_with_rowid=False,
+    )
+    op.execute(f"INSERT INTO series_counter_new ({names}) SELECT {names} FROM series_counter")  # noqa: S608 - the names above
+    op.drop_table("series_counter")
+    op.rename_table("series_counter_new", "series_counter")
 
 
 def _place_series() -> None:
