@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from couponry.api.admin import explain, refusals
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
 from couponry.api.v2 import redeem
@@ -19,4 +20,4 @@ class Area(Protocol):
         """Its Falcon resources by path."""
 
 
-AREAS: Final[tuple[Area, ...]] = (redeem,)
+AREAS: Final[tuple[Area, ...]] = (redeem, explain, refusals)

@@ -66,7 +66,7 @@ class Found(Struct, frozen=True):
     series_redeemed: int = 0
 
 
-class Step(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Step(Struct, frozen=True, rename="camel"):
     """One guard: its place in the contract, what it looked at, and what it said. `code` and `message` are of a refusal."""
 
     rule: str

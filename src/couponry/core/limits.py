@@ -79,6 +79,13 @@ PAGE_ITEMS: Final = 100
 COUPONS_LISTED_MAX: Final = 10_000
 REDEMPTIONS_LISTED_MAX: Final = 100
 
+# Looking back. A page of refusals looks through so many; a what-if replays so many redemptions, a chunk at a time.
+REFUSALS_WALKED_MAX: Final = 5_000
+WHAT_IF_DAYS_MAX: Final = 366
+REPLAYED_REDEMPTIONS_MAX: Final = 100_000
+REPLAY_CHUNK_ROWS: Final = 2_000
+WHAT_IF_EXAMPLES_MAX: Final = 5
+
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000
 DOCTOR_DIFFERENCES_MAX: Final = 1_000

@@ -18,11 +18,14 @@ from couponry.core.commands import Item
 from couponry.core.explain import Asked, Found, as_it_was
 from couponry.core.ids import is_coupon_id
 from couponry.core.model import Coupon, Customer, Identifier, Org, Place, Standing
+from couponry.core.problem import Problem
 from couponry.core.series import Series
+from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction
 from couponry.store.places import sites
+from couponry.store.registry import read_org
 from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, coupon_from_row, customer_from_row, series_from_text
 
 AS_NOW: Final = "customers, audiences, tills and org settings, a campaign's pause, and a coupon's expiry are as they are now"
@@ -35,6 +38,7 @@ _IDENTIFIERS: Final = {
     "cardExternalId": t.customer.c.card_external_id,
 }
 _ID_DIGITS_MAX: Final = 16
+_DELETED_AT: Final = CUSTOMER_COLUMNS.index(t.customer.c.deleted_ms)
 _ALWAYS_MS: Final = 2**62
 """Later than everything: counts at the present instant are over all rows."""
 
@@ -42,7 +46,8 @@ _ALWAYS_MS: Final = 2**62
 class Question(Struct, frozen=True):
     """What is to be explained, as it was asked. `name` is a code or a coupon id, `customer` what may be meant, likeliest first.
 
-    `now_ms` is the instant asked about, `at_ms` the redemption time sent then, `asked_ms` the present.
+    The org needs no more than its id: it is read again. `now_ms` is the instant asked about, `at_ms` the redemption time sent
+    then, `asked_ms` the present.
     """
 
     org: Org
@@ -63,9 +68,10 @@ class Look(Struct, frozen=True):
     world: Found
 
 
-def look(tx: ReadTransaction, question: Question) -> Look:
-    """Read the world at the question's instant."""
-    return _Look(tx, question).done()
+def look(tx: ReadTransaction, question: Question) -> Look | Code:
+    """Read the world at the question's instant; 795 when the org cannot be used."""
+    org = read_org(tx, question.org.id)
+    return Code.ORG_MISCONFIGURED if isinstance(org, Problem) else _Look(tx, replace(question, org=org)).done()
 
 
 class _Terms(NamedTuple):
@@ -126,23 +132,15 @@ class _Look:
         return self.tx.rows(found, {"org": self.question.org.id, **parameters})
 
     def _customer(self) -> tuple[Identifier | None, Customer | None]:
-        """The first of the possible identifiers that means somebody, else the first; a customer not yet deleted is not gone."""
+        """Whom the question means; a customer not yet deleted is not gone."""
         wanted = self.question.customer
-        if not wanted:
-            return None, None
-        arms = [
-            select(literal(at).label("at"), t.customer.c.deleted_ms.label("gone_ms"), *CUSTOMER_COLUMNS).where(
-                t.customer.c.org_id == org_parameter(), _IDENTIFIERS[kind] == (int(value) if kind == "id" else value)
-            )
-            for at, (kind, value) in enumerate(wanted)
-        ]
-        rows = sorted(self._rows(union_all(*arms)), key=lambda row: int(row[0]))
-        if not rows:
-            return wanted[0], None
-        at, deleted_ms, *row = rows[0]
-        if deleted_ms is not None and deleted_ms > self.until_ms:
-            row[CUSTOMER_COLUMNS.index(t.customer.c.deleted_ms)] = None
-        return wanted[at], customer_from_row(row)
+        found = customer_meant(self.tx, self.question.org.id, wanted)
+        if found is None:
+            return (wanted[0] if wanted else None), None
+        identifier, row = found
+        if row[_DELETED_AT] is not None and row[_DELETED_AT] > self.until_ms:
+            row[_DELETED_AT] = None
+        return identifier, customer_from_row(row)
 
     def _till(self) -> tuple[Place | None, bool]:
         till, store = t.till.c, t.store.c
@@ -199,12 +197,13 @@ class _Look:
         """The terms in force at the instant: the latest version made by then; before the first, the first."""
         keys = self.tx.dialect.keys("ids", BigInteger())
         series, version, campaign = t.series.c, t.series_version.c, t.campaign.c
+        earlier = t.series_version.alias("earlier").c
         made_by_then = (
-            select(func.max(version.version))
+            select(func.max(earlier.version))
             .where(
-                version.org_id == org_parameter(),
-                version.series_id == series.id,
-                version.created_ms <= bindparam("until_ms"),
+                earlier.org_id == org_parameter(),
+                earlier.series_id == series.id,
+                earlier.created_ms <= bindparam("until_ms"),
             )
             .scalar_subquery()
         )
@@ -278,6 +277,23 @@ class _Look:
             counter.stripe == t.CAPPED_STRIPE,
         )
         return redeemed if self._rows(capped, series=series_id) else None
+
+
+def customer_meant(tx: ReadTransaction, org_id: int, wanted: Sequence[Identifier]) -> tuple[Identifier, list[Any]] | None:
+    """The first of these identifiers that means somebody, and whom, by `CUSTOMER_COLUMNS`."""
+    if not wanted:
+        return None
+    arms = [
+        select(literal(at).label("at"), *CUSTOMER_COLUMNS).where(
+            t.customer.c.org_id == org_parameter(), _IDENTIFIERS[kind] == (int(value) if kind == "id" else value)
+        )
+        for at, (kind, value) in enumerate(wanted)
+    ]
+    rows = tx.rows(union_all(*arms), {"org": org_id})
+    if not rows:
+        return None
+    at, *row = min(rows, key=lambda row: int(row[0]))
+    return wanted[at], row
 
 
 def redeemed_at(tx: ReadTransaction, org_id: int, series_id: int, until_ms: int) -> int:
