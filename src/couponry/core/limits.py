@@ -22,12 +22,17 @@ REDATE_CODES_MAX: Final = 100
 AMEND_ITEMS_MAX: Final = 100
 EXCLUSION_DAYS: Final = 183
 CODE_TRIES_MAX: Final = 20
+CODES_AHEAD_MAX: Final = 4_096
+CODE_STOCKS_MAX: Final = 1_000
 READ_KEYS_MAX: Final = 100
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 64
 REQUEST_ID_CHARS_MAX: Final = 64
 CREDENTIAL_CHARS_MAX: Final = 4096
 TRANSACTION_NUMBER_CHARS_MAX: Final = 255
 IDENTIFIER_CHARS_MAX: Final = 255
+NAME_CHARS_MAX: Final = 255
+STATUS_REASON_CHARS_MAX: Final = 1000
+TRANSACTION_REDEMPTIONS_MAX: Final = 100
 CUSTOM_FIELDS_MAX: Final = 50
 CUSTOM_FIELD_CHARS_MAX: Final = 1000
 CUSTOM_PROPERTIES_MAX: Final = 20
@@ -67,7 +72,7 @@ DERIVED_IDEMPOTENCY_HOURS_MAX: Final = 24 * 30
 # Ids fit a JavaScript number: 1 bit kind, 20 bits org, 32 bits serial.
 SERIAL_BITS: Final = 32
 ORG_BITS: Final = 20
-SERIAL_BLOCK: Final = 4096
+SERIAL_BLOCK: Final = 8192
 
 # Imports. A chunk is one transaction: short enough that a server's writers need not notice.
 IMPORT_CHUNK_ROWS: Final = 2_000
@@ -114,7 +119,7 @@ TOKEN_S_MAX: Final = 30 * 24 * 3600
 assert max(REDEEM_ITEMS_MAX, ISSUE_SERIES_MAX, ISSUE_COUNT_MAX, REVOKE_COUPONS_MAX) <= BATCH_ITEMS_MAX, (
     "one request must fit one batch"
 )
-assert BATCH_COMMANDS_MAX + BATCH_ITEMS_MAX <= SERIAL_BLOCK, "one block of ids must serve a whole batch"
+assert 2 * (BATCH_COMMANDS_MAX + BATCH_ITEMS_MAX) <= SERIAL_BLOCK, "one block of ids must serve a whole batch"
 assert BATCH_COMMANDS_MAX <= QUEUE_COMMANDS_MAX, "a full batch must fit the queue"
 assert DRAIN_NOTICE_MS + REQUEST_READ_MS_MAX < DRAIN_MS_MAX, "a slow sender must not hold up a drain"
 assert LOCK_WAIT_HASTY_MS_MAX * BATCH_COMMANDS_MAX.bit_length() <= LOCK_WAIT_IN_BATCH_MS_MAX, (

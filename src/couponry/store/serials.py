@@ -1,7 +1,7 @@
 """Numbers handed out once: per org and kind, in blocks, each block committed with what uses it or lost."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy import text
 
@@ -19,9 +19,24 @@ COUPON: Final = "coupon"
 REDEMPTION: Final = "redemption"
 REFUSAL: Final = "refusal"
 OUTBOX: Final = "outbox"
+TRANSACTION: Final = "transaction"
 FIRST: Final[Mapping[str, int]] = {ORG: 1001, ENTITY: 301, SERIES: 5001, CAMPAIGN: 7001, CUSTOMER: 90001}
 # The owner of the numbers that belong to no org: the orgs' own.
 NO_ORG: Final = 0
+
+
+class Ids(Protocol):
+    """Ids in a row, each handed out once."""
+
+    @property
+    def upcoming(self) -> int:
+        """The id that comes next."""
+
+    def __iter__(self) -> Iterator[int]:
+        """Itself."""
+
+    def __next__(self) -> int:
+        """One id."""
 
 
 class BatchIds(NamedTuple):
@@ -30,13 +45,24 @@ class BatchIds(NamedTuple):
     redemptions: Iterator[int]
     coupons: Iterator[int]
     refusals: Iterator[int]
-    outbox: Iterator[int]
+    outbox: Ids
 
 
 _RESERVE: Final = text(
     "INSERT INTO serial (org_id, kind, next) VALUES (:org, :kind, :after) "
     "ON CONFLICT (org_id, kind) DO UPDATE SET next = serial.next + :count RETURNING next"
 )
+
+
+_RESERVE_CODES: Final = text(
+    "UPDATE series SET codes_made = codes_made + :count WHERE org_id = :org AND id = :series RETURNING codes_made"
+)
+
+
+def reserve_codes(tx: WriteTransaction, org_id: int, series_id: int, count: int) -> int:
+    """The first of `count` code serials of a series, which nobody else will get; the first of all is 0."""
+    found = tx.connection.execute(_RESERVE_CODES, {"org": org_id, "series": series_id, "count": count}).scalar_one()
+    return int(found) - count
 
 
 def reserve(tx: WriteTransaction, org_id: int, kind: str, count: int = 1) -> int:
