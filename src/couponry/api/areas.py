@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from couponry.api.admin import explain, refusals
+from couponry.api.admin import explain, refusals, reverse
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
-from couponry.api.v2 import redeem
+from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, redeem, transactions
 
 
 class Area(Protocol):
@@ -20,4 +20,4 @@ class Area(Protocol):
         """Its Falcon resources by path."""
 
 
-AREAS: Final[tuple[Area, ...]] = (redeem, explain, refusals)
+AREAS: Final[tuple[Area, ...]] = (redeem, issue, lifecycle, reverse, explain, refusals, coupon_reads, customers, transactions)
