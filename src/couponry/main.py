@@ -108,6 +108,7 @@ def worker(
         queue_commands_max=settings.queue_commands_max,
         request_budget_ms=settings.request_budget_ms,
         on_batch=metrics.batch,
+        secret=settings.secret_key.encode(),
     )
     ledger = Ledger(settings.database_url, clock, options)
     metrics.gauge("in_flight", "commands submitted to the ledger and not yet answered", lambda: ledger.in_flight)

@@ -11,7 +11,7 @@ from couponry.core import ids
 from couponry.core.codes import code_key
 from couponry.core.commands import Command, Redeem
 from couponry.core.decide import decide
-from couponry.core.idempotency import redeem_digest
+from couponry.core.idempotency import request_digest
 from couponry.core.model import Coupon, Customer, Org, Redemption, Standing
 from couponry.core.plan import Outcome, Plan
 from couponry.core.series import Series
@@ -83,7 +83,7 @@ class Books:
         )
         for place, command in enumerate(commands):
             person = next((known[identifier] for identifier in command.customer if identifier in known), None)
-            digest = redeem_digest(command, person.id if person else None, self.org) if isinstance(command, Redeem) else None
+            digest = request_digest(command, person.id if person else None, self.org) if isinstance(command, Redeem) else None
             if digest:
                 state.digests[place] = digest
         return state
@@ -100,11 +100,11 @@ class Books:
 
     def write(self, plan: Plan) -> None:
         """Keep the rows of a plan; a row that is there already is a bug of the plan."""
-        for new in plan.new_coupons:
+        for new in (given.coupon for given in plan.new_coupons):
             assert new.id not in self.coupons
             assert (new.code, new.holder_id) not in {(each.code, each.holder_id) for each in self.coupons.values()}
             self.coupons[new.id] = new
-        for bound in plan.bound_coupons:
+        for bound in (given.coupon for given in plan.given_coupons):
             assert self.coupons[bound.id].customer_id is None
             self.coupons[bound.id] = replace(self.coupons[bound.id], customer_id=bound.customer_id, issued_ms=bound.issued_ms)
         self.redemptions += plan.redemptions

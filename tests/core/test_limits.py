@@ -217,7 +217,7 @@ def test_shared_code_becomes_the_redeemers_own_record() -> None:
     fields: dict[str, Any] = {"any_user": True, "client_handling_type": Handling.SHARED}
     world = state([pool_coupon(code="Monsoon")], [series(**fields, expiry_strategy_type="DAYS", expiry_strategy_value=2)])
     plan = decide(world, [redeem("MONSOON"), redeem("monsoon", transaction_number="2")])
-    (own,) = plan.new_coupons
+    own = plan.new_coupons[0].coupon
     assert (own.code, own.holder_id, own.customer_id, own.issued_ms, own.redeemed) == ("Monsoon", 1, 1, NOW, 0)
     assert own.expires_local == "2031-03-12T23:59:59"
     assert [redemption.coupon_id for redemption in plan.redemptions] == [own.id]
@@ -242,7 +242,7 @@ def test_another_customers_record_of_an_open_shared_code_stands_for_the_code() -
     world = state([pool_coupon(), theirs], [series(any_user=True, client_handling_type=Handling.SHARED)])
     plan = decide(world, [redeem(theirs.id), redeem(theirs.id, transaction_number="2")])
     assert [outcome.answer.status for outcome in plan.outcomes] == [OK, Code.ALREADY_USED]
-    assert [own.holder_id for own in plan.new_coupons] == [1]
+    assert [own.coupon.holder_id for own in plan.new_coupons] == [1]
     assert world.coupons[theirs.id].redeemed == 0
 
 
@@ -270,14 +270,14 @@ def test_external_code_is_bound_to_its_first_redeemer() -> None:
 
 def test_external_code_counts_its_days_from_the_binding() -> None:
     world = state([pool_coupon()], [series(external_issual=True, expiry_strategy_type="DAYS", expiry_strategy_value=2)])
-    (bound,) = decide(world, [redeem()]).bound_coupons
+    bound = decide(world, [redeem()]).given_coupons[0].coupon
     assert bound.expires_local == "2031-03-12T23:59:59"
 
 
 def test_external_code_is_bound_once() -> None:
     fields = {"external_issual": True, "is_multiple_use_allowed": True, "same_user_multiple_redeem": True}
     plan = decide(state([pool_coupon()], [series(**fields)]), [redeem(), redeem(transaction_number="2")])
-    assert [each.id for each in plan.bound_coupons] == [coupon_id(1)]
+    assert [each.coupon.id for each in plan.given_coupons] == [coupon_id(1)]
     assert len(plan.redemptions) == 2
 
 
@@ -285,7 +285,7 @@ def test_refused_redemption_binds_nobody() -> None:
     world = state([pool_coupon()], [series(external_issual=True)])
     plan = decide(world, [redeem(CODE, "UNKNOWN"), redeem(customer=(("id", "2"),))])
     assert [outcome.answer.status for outcome in plan.outcomes] == [Code.BATCH_REFUSED, OK]
-    assert [each.customer_id for each in plan.bound_coupons] == [2]
+    assert [each.coupon.customer_id for each in plan.given_coupons] == [2]
 
 
 def test_pool_code_of_any_user_stays_a_bearer_code() -> None:
@@ -293,7 +293,7 @@ def test_pool_code_of_any_user_stays_a_bearer_code() -> None:
     world = state([pool_coupon()], [series(**fields)])
     plan = decide(world, [redeem(), redeem(customer=(("id", "2"),))])
     assert [outcome.answer.status for outcome in plan.outcomes] == [OK, OK]
-    assert not plan.bound_coupons
+    assert not plan.given_coupons
     assert not plan.new_coupons
     assert world.coupons[coupon_id(1)].customer_id is None
 

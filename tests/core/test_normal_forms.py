@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from couponry.core import ids
 from couponry.core.codes import code_key, is_well_formed, shown
-from couponry.core.idempotency import explicit_digest, redeem_digest, redeem_fingerprint
+from couponry.core.idempotency import explicit_digest, request_digest, request_fingerprint
 from couponry.core.identifiers import is_email, normal_identifier
 from couponry.core.limits import ORG_BITS, SERIAL_BITS
 from tests.core.world import CODE, coupon_id, key, org, place, redeem
@@ -109,17 +109,17 @@ def test_small_number_is_no_id(number: int) -> None:
 def test_another_bill_is_another_request(other: dict[str, Any]) -> None:
     """Everything in the derived key but the amount is in the digest; the amount is the fingerprint (README 10)."""
     ours, theirs = redeem(), redeem(**other)
-    differs = redeem_digest(ours, 1, org()) != redeem_digest(theirs, 1, org())
+    differs = request_digest(ours, 1, org()) != request_digest(theirs, 1, org())
     assert differs is ("amount" not in other)
-    assert (redeem_fingerprint(ours) != redeem_fingerprint(theirs)) is ("amount" in other)
+    assert (request_fingerprint(ours) != request_fingerprint(theirs)) is ("amount" in other)
 
 
 def test_same_bill_is_the_same_request() -> None:
     one = redeem("A", "B", amount=Decimal(1800), transaction_number="INV-1")
     other = redeem("b ", "a", amount=Decimal("1800.00"), transaction_number=" INV-1 ")
-    assert redeem_digest(one, 1, org()) == redeem_digest(other, 1, org())
-    assert redeem_fingerprint(one) == redeem_fingerprint(other)
-    assert redeem_digest(one, 1, org()) != redeem_digest(one, 2, org())
+    assert request_digest(one, 1, org()) == request_digest(other, 1, org())
+    assert request_fingerprint(one) == request_fingerprint(other)
+    assert request_digest(one, 1, org()) != request_digest(one, 2, org())
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_same_bill_is_the_same_request() -> None:
     [(redeem(transaction_number=" "), 1, 24), (redeem(transaction_number=None), 1, 24), (redeem(), None, 24), (redeem(), 1, 0)],
 )
 def test_no_derived_key(command: Any, customer_id: int | None, hours: int) -> None:
-    assert redeem_digest(command, customer_id, org(derived_idempotency_hours=hours)) is None
+    assert request_digest(command, customer_id, org(derived_idempotency_hours=hours)) is None
 
 
 def test_explicit_key_is_its_credentials_own() -> None:
     assert explicit_digest("till:1", "k") != explicit_digest("till:2", "k")
-    assert redeem_digest(redeem(key=key("digest")), None, org()) == "digest"
+    assert request_digest(redeem(key=key("digest")), None, org()) == "digest"

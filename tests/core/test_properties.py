@@ -250,7 +250,7 @@ def test_all_or_nothing(books: Books, command: Command) -> None:
         assert [each.id for each in plan.redemptions] == [each.redemption_id for each in outcome.answer.items]  # type: ignore[union-attr] # as above
         assert not plan.refusals
         return
-    assert [*plan.redemptions, *plan.new_coupons, *plan.bound_coupons] == []
+    assert [*plan.redemptions, *plan.new_coupons, *plan.given_coupons] == []
     after = rows(state)
     assert {**after, "answers": before["answers"]} == before
     if isinstance(command, Check):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from couponry.core.commands import Command, Redeem
 from couponry.core.decide import decide
-from couponry.core.idempotency import redeem_digest
+from couponry.core.idempotency import request_digest
 from couponry.core.plan import Answer, Plan
 from couponry.core.state import State
 from couponry.core.status import Code
@@ -32,7 +32,7 @@ def ask(world: State, *commands: Command, now_ms: int = NOW, customer_id: int = 
     world.now_ms = now_ms
     world.answers = {digest: replace(stored, is_stored=True) for digest, stored in world.answers.items()}
     assert world.org is not None
-    digests = [redeem_digest(each, customer_id, world.org) if isinstance(each, Redeem) else None for each in commands]
+    digests = [request_digest(each, customer_id, world.org) if isinstance(each, Redeem) else None for each in commands]
     world.digests = {place: digest for place, digest in enumerate(digests) if digest}
     return decide(world, commands)
 

@@ -133,7 +133,7 @@ def test_refused_request_leaves_the_state_as_it_was() -> None:
     (outcome,) = plan.outcomes
     assert codes(outcome.answer) == [SPARED, SPARED, SPARED, UNKNOWN]
     assert rows(before) == kept
-    assert [*plan.redemptions, *plan.new_coupons, *plan.bound_coupons, *plan.kept] == []
+    assert [*plan.redemptions, *plan.new_coupons, *plan.given_coupons, *plan.kept] == []
     assert [refusal.status for refusal in plan.refusals] == [UNKNOWN]
     decide(before, [check("A", "SHARED", "EXTERNAL")])
     assert rows(before) == kept

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event
 from couponry.core.commands import Command, Redeem
 from couponry.core.model import Handling
 from couponry.core.status import Code
-from couponry.ledger.batches import Checker, Redeemer
+from couponry.ledger.batches import Checker, Writer
 from couponry.ledger.entry import Entry
 from couponry.store.apply import Applier
 from couponry.store.engine import Database
@@ -38,7 +38,7 @@ class Counter:
 
     def __init__(self, database: Database) -> None:
         loader = Loader(database.dialect)
-        self.redeemer = Redeemer(database, loader, Applier(database.dialect, stripe=1), lambda: NOW)
+        self.writer = Writer(database, loader, Applier(database.dialect, stripe=1), lambda: NOW, b"")
         self.checker = Checker(database, loader, lambda: NOW)
         self.loop = asyncio.new_event_loop()
         self.statements: list[tuple[str, Any]] = []
@@ -57,7 +57,7 @@ class Counter:
     def settle(self, commands: Sequence[Command]) -> list[Code]:
         """The answers of one batch; `statements` are then those that it took."""
         self.statements.clear()
-        settler = self.redeemer if isinstance(commands[0], Redeem) else self.checker
+        settler = self.writer if isinstance(commands[0], Redeem) else self.checker
         entries = [Entry(command, self.loop.create_future(), self.loop, 0.0) for command in commands]
         return [outcome.answer.status for outcome in settler.settle(commands[0].org_id, entries, is_hasty=False)]
 

@@ -5,345 +5,44 @@ of the coupons before it, so two codes cannot share the last use of a limit. A r
 a refusal trace, nothing else. A check goes the same way and is always undone, which is why it cannot disagree with a redeem.
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import assert_never
 
-from msgspec.structs import replace
-
-from couponry.core import expiry, idempotency
-from couponry.core.codes import code_key
-from couponry.core.commands import Check, Claim, Command, Item, Redeem
-from couponry.core.model import Coupon, Customer, Org, Redemption, Standing
-from couponry.core.plan import Answer, CheckAnswer, CheckedItem, ItemOutcome, Kept, Offer, Outcome, Plan, Refusal
-from couponry.core.rules import redeem as rules
-from couponry.core.series import Series
-from couponry.core.state import State, StoredAnswer
+from couponry.core import issuing, lifecycle, redeeming
+from couponry.core.commands import Amend, Check, Command, Issue, Redate, Redeem, Reverse, Revoke
+from couponry.core.fold import Fold
+from couponry.core.model import Org
+from couponry.core.plan import Outcome, Plan, failure
+from couponry.core.state import State
 from couponry.core.status import Code
 
 
 def decide(state: State, commands: Sequence[Command]) -> Plan:
     """Judge the commands of one org in order; `state` is left as it will be once the plan is written."""
-    fold = _Fold(state)
+    fold = Fold(state)
     for position, command in enumerate(commands):
         if state.org is None:
-            fold.plan.outcomes.append(_refused_whole(command, Code.ORG_MISCONFIGURED, None))
-        elif isinstance(command, Redeem):
-            fold.plan.outcomes.append(fold.redeem(state.org, command, state.digests.get(position)))
+            fold.plan.outcomes.append(failure(command, Code.ORG_MISCONFIGURED))
         else:
-            fold.plan.outcomes.append(fold.check(state.org, command))
+            fold.plan.outcomes.append(_judged(fold, state.org, command, state.digests.get(position)))
     return fold.plan
 
 
-class _Judged(NamedTuple):
-    """One coupon of a request with its verdict, and the attempt behind it if the coupon was found."""
-
-    outcome: ItemOutcome
-    attempt: rules.Attempt | None
-
-
-class _Fold:
-    """The state so far, the plan so far, and how to undo the request at hand."""
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-        self.plan = Plan(state.now_ms)
-        self._rows: tuple[list[Any], ...] = (self.plan.redemptions, self.plan.new_coupons, self.plan.bound_coupons)
-        self._rows_kept = [0, 0, 0]
-        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
-
-    def redeem(self, org: Org, command: Redeem, digest: str | None) -> Outcome:
-        """The first answer if this request was answered before, else judge it, and keep the answer under its key."""
-        stored = self.state.answers.get(digest) if digest else None
-        if stored and idempotency.still_counts(stored, command, org, self.state.now_ms, self.state.reversed_ids):
-            if stored.fingerprint != idempotency.redeem_fingerprint(command):
-                return Outcome(Answer(Code.INVALID_INPUT))
-            return Outcome(stored.answer, replayed="true" if command.key else "derived")
-        answer = self._judge_redeem(org, command)
-        is_kept = not answer.status.is_service_failure if command.key else answer.status is Code.PROCESSED
-        if digest and is_kept:
-            fingerprint = idempotency.redeem_fingerprint(command)
-            is_stored = stored is not None and stored.is_stored
-            self.plan.kept.append(Kept(digest, fingerprint, answer, replaces=is_stored))
-            self.state.answers[digest] = StoredAnswer(fingerprint, self.state.now_ms, answer, is_stored)
-        return Outcome(answer)
-
-    def check(self, org: Org, command: Check) -> Outcome:
-        """Judge as a redeem would, then undo."""
-        customer, refused = self._customer(org, command)
-        judged = self._judge_items(org, command, customer, refused)
-        if refused and not judged:
-            return _refused_whole(command, refused, customer)
-        self._take_back()
-        status, outcomes = _verdict(judged, passed=Code.REDEEMABLE, mixed=Code.OTHER_COUPON_FAILED)
-        if status.is_service_failure:
-            return _refused_whole(command, status, None)
-        items = tuple(_checked(outcome, found.attempt) for outcome, found in zip(outcomes, judged, strict=True))
-        return Outcome(CheckAnswer(status, items, customer))
-
-    def _judge_redeem(self, org: Org, command: Redeem) -> Answer:
-        customer, refused = self._customer(org, command)
-        judged = self._judge_items(org, command, customer, refused)
-        if refused and not judged:
-            self.plan.refusals.append(_trace(command, refused, customer))
-            return Answer(refused, (), customer)
-        status, outcomes = _verdict(judged, passed=Code.PROCESSED, mixed=Code.BATCH_REFUSED)
-        if status is Code.PROCESSED:
-            self._keep()
-            return Answer(status, outcomes, customer)
-        self._take_back()
-        if status.is_service_failure:
-            return Answer(status)
-        own = (found for outcome, found in zip(outcomes, judged, strict=True) if outcome.status is not Code.OTHER_COUPON_FAILED)
-        self.plan.refusals.extend(_trace(command, found.outcome.status, customer, found) for found in own)
-        return Answer(status, outcomes, customer)
-
-    def _customer(self, org: Org, claim: Claim) -> tuple[Customer | None, Code | None]:
-        """The redeemer, and the code of B1-B4 if one refuses; a refused customer is still named if known."""
-        matched = [self.state.customers.get(identifier) for identifier in claim.customer]
-        refused = rules.customer_refusal(org, matched)
-        is_one = refused not in (Code.INVALID_CUSTOMER, Code.CUSTOMER_NOT_FOUND)
-        return (matched[0] if is_one else None), refused
-
-    def _judge_items(self, org: Org, claim: Claim, customer: Customer | None, refused: Code | None) -> list[_Judged]:
-        """Each item's shape before the customer, the customer before each coupon; nothing if the customer alone is at fault."""
-        assert claim.items, "a request without coupons is refused at the edge (629)"
-        coupons = [self._find(item, customer) for item in claim.items]
-        misshapen = _misshapen(claim.items, coupons)
-        is_refused = customer is None or refused is not None
-        if is_refused and not any(misshapen):
-            return []
-        judged = []
-        for item, coupon, fault in zip(claim.items, coupons, misshapen, strict=True):
-            if customer is None or is_refused or fault:
-                series = self.state.series[coupon.series_id] if coupon else None
-                judged.append(_Judged(_outcome(fault or Code.OTHER_COUPON_FAILED, item, coupon, series), None))
-            else:
-                judged.append(self._judge_item(org, claim, item, customer, coupon))
-        return judged
-
-    def _judge_item(self, org: Org, claim: Claim, item: Item, customer: Customer, coupon: Coupon | None) -> _Judged:
-        is_check = isinstance(claim, Check)
-        status = rules.well_formed(item) or rules.exists(item, coupon, org, is_check=is_check)
-        if coupon is None or status:
-            return _Judged(_outcome(status or Code.UNKNOWN_COUPON, item, None), None)
-        series = self.state.series[coupon.series_id]
-        if series is None:
-            return _Judged(_outcome(Code.SERIES_UNREADABLE, item, coupon), None)
-        attempt = self._attempt(org, claim, item, customer, coupon, series)
-        refused = rules.refusal(attempt)
-        if refused:
-            return _Judged(_outcome(refused, item, coupon, series), attempt)
-        redemption = self._take(attempt)
-        passed = Code.REDEEMABLE if is_check else Code.PROCESSED
-        coupon_id, redemption_id = (coupon.id, -1) if is_check else (redemption.coupon_id, redemption.id)
-        return _Judged(
-            ItemOutcome(passed, coupon.code, coupon_id, redemption_id, _offer(series), rules.warnings(attempt)),
-            attempt,
-        )
-
-    def _find(self, item: Item, customer: Customer | None) -> Coupon | None:
-        """By code or id. What names a shared code means the customer's own record of it, if there is one.
-
-        The id of somebody else's record of a code open to any user names the code; otherwise it is somebody else's coupon (C9).
-        """
-        state = self.state
-        by_id = state.coupons.get(item.coupon_id or 0) if item.code is None else None
-        if by_id and by_id.holder_id and not self._is_open(by_id):
-            return by_id
-        key = code_key(item.code if item.code is not None else by_id.code if by_id else "")
-        own_id = state.coupon_ids.get((key, customer.id)) if customer else None
-        if own_id:
-            return state.coupons[own_id]
-        is_named_by_code = item.code is not None or (by_id is not None and by_id.holder_id)
-        coupon_id = state.coupon_ids.get((key, 0)) if is_named_by_code else None
-        return state.coupons[coupon_id] if coupon_id else by_id
-
-    def _is_open(self, coupon: Coupon) -> bool:
-        series = self.state.series[coupon.series_id]
-        return series is not None and series.terms.any_user
-
-    def _attempt(self, org: Org, claim: Claim, item: Item, customer: Customer, coupon: Coupon, series: Series) -> rules.Attempt:
-        state = self.state
-        return rules.Attempt(
-            claim=claim,
-            item=item,
-            org=org,
-            customer=customer,
-            coupon=coupon,
-            series=series,
-            is_halted=series.id in state.halted,
-            is_in_audience=(series.id, customer.id) in state.audience,
-            standing=state.standings.get((customer.id, series.id)) or Standing(),
-            uses_by_customer=state.uses.get((coupon.id, customer.id), 0),
-            series_redeemed=state.series_redeemed.get(series.id, 0),
-            now_ms=state.now_ms,
-            at_ms=state.now_ms if claim.at_ms is None else claim.at_ms,
-        )
-
-    def _take(self, attempt: rules.Attempt) -> Redemption:
-        """Count one redemption in the state and plan its rows."""
-        state, claim, customer, series = self.state, attempt.claim, attempt.customer, attempt.series
-        coupon = self._held(attempt)
-        self._put(state.coupons, coupon.id, replace(coupon, redeemed=coupon.redeemed + 1, uses=coupon.uses + 1))
-        standing = attempt.standing
-        self._put(
-            state.standings,
-            (customer.id, series.id),
-            replace(
-                standing,
-                redeemed=standing.redeemed + 1,
-                uses=standing.uses + 1,
-                last_redeemed_ms=max(standing.last_redeemed_ms or 0, state.now_ms),
-            ),
-        )
-        self._put(state.uses, (coupon.id, customer.id), attempt.uses_by_customer + 1)
-        self._put(state.series_redeemed, series.id, attempt.series_redeemed + 1)
-        redemption = Redemption(
-            id=next(state.redemption_ids),
-            coupon_id=coupon.id,
-            use_number=coupon.uses + 1,
-            customer_use_number=standing.uses + 1,
-            series_id=series.id,
-            series_version=series.version,
-            customer_id=customer.id,
-            till_id=claim.place.till_id,
-            store_id=claim.place.store_id,
-            redeemed_ms=state.now_ms,
-            amount=claim.amount,
-            transaction_number=claim.transaction_number or "",
-            custom_fields=attempt.item.custom_fields,
-            request_id=claim.request_id,
-        )
-        self.plan.redemptions.append(redemption)
-        return redemption
-
-    def _held(self, attempt: rules.Attempt) -> Coupon:
-        """The coupon as the redeemer holds it: a record of their own for a shared code, bound for an external one (rules 3)."""
-        state, coupon, customer, series = self.state, attempt.coupon, attempt.customer, attempt.series
-        if rules.creates_own_record(attempt):
-            own = Coupon(
-                id=next(state.new_coupon_ids),
-                series_id=series.id,
-                code=coupon.code,
-                holder_id=customer.id,
-                customer_id=customer.id,
-                issued_ms=state.now_ms,
-                expires_local=self._expiry_now(attempt),
-            )
-            self._put(state.coupon_ids, (code_key(coupon.code), customer.id), own.id)
-            self.plan.new_coupons.append(own)
-            return own
-        if rules.binds_to_redeemer(attempt):
-            expires_local = coupon.expires_local or self._expiry_now(attempt)
-            bound = replace(coupon, customer_id=customer.id, issued_ms=state.now_ms, expires_local=expires_local)
-            self.plan.bound_coupons.append(bound)
-            return bound
-        return coupon
-
-    def _expiry_now(self, attempt: rules.Attempt) -> str | None:
-        """The expiry of a coupon that is the customer's from today; None when it follows its series."""
-        series = attempt.series
-        expires = expiry.coupon_expiry_local(series.terms, attempt.local_date(self.state.now_ms), series.expires_local)
-        return expires.isoformat() if expires else None
-
-    def _put(self, table: dict[Any, Any], key: object, value: object) -> None:
-        self._undo.append((table, key, table.get(key)))
-        table[key] = value
-
-    def _keep(self) -> None:
-        """The request at hand is redeemed: later ones see it."""
-        self._undo.clear()
-        self._rows_kept = [len(rows) for rows in self._rows]
-
-    def _take_back(self) -> None:
-        """Leave neither a count nor a row of the request at hand."""
-        for table, key, before in reversed(self._undo):
-            if before is None:
-                del table[key]
-            else:
-                table[key] = before
-        self._undo.clear()
-        for rows, kept in zip(self._rows, self._rows_kept, strict=True):
-            del rows[kept:]
-
-
-def _verdict(judged: list[_Judged], *, passed: Code, mixed: Code) -> tuple[Code, tuple[ItemOutcome, ...]]:
-    """The request's code, and each item's once the others are known: all pass, or none does (status-codes 4)."""
-    outcomes = tuple([found.outcome for found in judged])
-    if len(outcomes) == 1:
-        return outcomes[0].status, outcomes
-    broken = next((outcome.status for outcome in outcomes if outcome.status.is_service_failure), None)
-    if broken:
-        return broken, outcomes
-    if all(outcome.status is passed for outcome in outcomes):
-        return passed, outcomes
-    if not any(outcome.status in (passed, Code.OTHER_COUPON_FAILED) for outcome in outcomes):
-        return Code.ALL_FAILED, outcomes
-    return mixed, tuple(
-        _spoilt(found.outcome, found.attempt.coupon.id) if found.attempt and found.outcome.status is passed else found.outcome
-        for found in judged
-    )
-
-
-def _spoilt(outcome: ItemOutcome, coupon_id: int) -> ItemOutcome:
-    """A coupon that passed while another did not: it was neither redeemed, nor did it become a record of its own."""
-    return replace(outcome, status=Code.OTHER_COUPON_FAILED, redemption_id=-1, coupon_id=coupon_id)
-
-
-def _refused_whole(command: Command, status: Code, customer: Customer | None) -> Outcome:
-    return Outcome(Answer(status, (), customer) if isinstance(command, Redeem) else CheckAnswer(status, (), customer))
-
-
-def _misshapen(items: Sequence[Item], coupons: list[Coupon | None]) -> list[Code | None]:
-    """What is wrong with the request's own shape, item by item: 781, 747 (status-codes 4)."""
-    if len(items) == 1:
-        return [Code.IDENTIFIER_MISSING if items[0].code is None and items[0].coupon_id is None else None]
-    times_named = Counter(map(_named, items, coupons))
-    return [
-        Code.IDENTIFIER_MISSING
-        if item.code is None and item.coupon_id is None
-        else Code.REPEATED_IN_REQUEST
-        if (name := _named(item, coupon)) and times_named[name] > 1
-        else None
-        for item, coupon in zip(items, coupons, strict=True)
-    ]
-
-
-def _named(item: Item, coupon: Coupon | None) -> int | str | None:
-    """What an item names, alike for all its spellings; None when it names nothing."""
-    if coupon is not None:
-        return coupon.id
-    return item.coupon_id if item.code is None else code_key(item.code)
-
-
-def _outcome(status: Code, item: Item, coupon: Coupon | None, series: Series | None = None) -> ItemOutcome:
-    code_shown = coupon.code if coupon else (item.code or "").strip()
-    return ItemOutcome(status, code_shown, coupon.id if coupon else -1, -1, _offer(series) if series else None)
-
-
-def _offer(series: Series) -> Offer:
-    terms = series.terms
-    return Offer(series.id, terms.discount_code, terms.discount_type, terms.discount_value, terms.discount_upto)
-
-
-def _checked(outcome: ItemOutcome, attempt: rules.Attempt | None) -> CheckedItem:
-    if attempt is None:
-        return CheckedItem(outcome)
-    return CheckedItem(outcome, rules.redemptions_left(attempt), attempt.uses_by_customer, attempt.series)
-
-
-def _trace(command: Redeem, status: Code, customer: Customer | None, found: _Judged | None = None) -> Refusal:
-    outcome = found.outcome if found else None
-    return Refusal(
-        status=status,
-        code_sent=outcome.code_shown if outcome else ((command.items[0].code or "").strip() if command.items else ""),
-        coupon_id=outcome.coupon_id if outcome and outcome.coupon_id > 0 else None,
-        series_id=outcome.offer.series_id if outcome and outcome.offer else None,
-        customer_id=customer.id if customer else None,
-        till_id=command.place.till_id,
-        transaction_number=command.transaction_number or "",
-        amount=command.amount,
-        at_ms=command.at_ms,
-        request_id=command.request_id,
-    )
+def _judged(fold: Fold, org: Org, command: Command, digest: str | None) -> Outcome:
+    match command:
+        case Redeem():
+            return redeeming.redeem(fold, org, command, digest)
+        case Check():
+            return redeeming.check(fold, org, command)
+        case Issue():
+            return issuing.issue(fold, org, command, digest)
+        case Reverse():
+            return Outcome(lifecycle.reverse(fold, command))
+        case Revoke():
+            return Outcome(lifecycle.revoke(fold, command))
+        case Redate():
+            return Outcome(lifecycle.redate(fold, command))
+        case Amend():
+            return Outcome(lifecycle.amend(fold, command))
+        case _:
+            assert_never(command)

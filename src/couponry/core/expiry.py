@@ -43,6 +43,11 @@ def end_of_day(day: date) -> datetime:
     return datetime.combine(day, _END_OF_DAY)
 
 
+def days_after(day: date, days: int) -> date:
+    """The date that many days later; the last that there is when there is none so late."""
+    return date.fromordinal(min(day.toordinal() + days, date.max.toordinal()))
+
+
 def series_expiry_local(terms: Terms, zone: ZoneInfo) -> datetime:
     """E: `ownerValidity`, else `validTillDateTime`, else the end of `validTillDate`, in the series' zone."""
     if terms.owner_validity > 0:
@@ -64,6 +69,12 @@ def coupon_expiry_local(terms: Terms, issued_on: date, series_expiry: datetime) 
         case ExpiryStrategy.MONTHS_END:
             months_left = (series_expiry.year - issued_on.year) * 12 + series_expiry.month - issued_on.month
             return min(end_of_day(_month_end(issued_on, min(count, months_left))), series_expiry)
+
+
+def new_coupon_expiry(terms: Terms, issued_on: date, series_expiry: datetime) -> str | None:
+    """The same as ISO text, as a coupon's row keeps it."""
+    expires = coupon_expiry_local(terms, issued_on, series_expiry)
+    return expires.isoformat() if expires else None
 
 
 def _month_end(day: date, months: int) -> date:

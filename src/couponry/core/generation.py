@@ -82,6 +82,12 @@ def _odds(shape: CodeShape, codes: int) -> str:
     )
 
 
+def org_key(secret: bytes, org_id: int) -> bytes:
+    """The key that an org's codes come from, made of the installation's secret: no database holds it."""
+    root = blake2b(secret, person=b"couponry-codes", digest_size=ORG_KEY_BYTES).digest()
+    return blake2b(org_id.to_bytes(8), key=root, person=b"couponry-org", digest_size=ORG_KEY_BYTES).digest()
+
+
 class CodeMaker:
     """The codes of one series. Costs little to make and holds no state: keep it for many calls, from any thread.
 

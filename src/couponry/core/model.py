@@ -237,13 +237,6 @@ class Standing(Struct, frozen=True, gc=False):
     last_issued_ms: int | None = None
 
 
-class Holding(Struct, frozen=True, gc=False):
-    """What one customer holds of one series: a live coupon that could be sent again, and the last issue of one not revoked."""
-
-    live_id: int | None = None
-    last_issued_ms: int | None = None
-
-
 class Redemption(Struct, frozen=True, gc=False):
     """One use of one coupon, numbered for the coupon and for the customer in the series; immutable but for its reversal."""
 

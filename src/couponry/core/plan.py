@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal, assert_never
 
 from msgspec import Struct
 
-from couponry.core.model import Coupon, Customer, Redemption
+from couponry.core.commands import Amend, Check, Command, Issue, Redate, Redeem, Reverse, Revoke
+from couponry.core.model import Coupon, Customer, Redemption, StoredRedemption
 from couponry.core.series import Series
 from couponry.core.status import Code
 
@@ -125,7 +126,7 @@ class RevokeAnswer(Struct, frozen=True):
 
 
 class RedateAnswer(Struct, frozen=True):
-    """What became of a change of expiries: PROCESSED, or why the request as a whole was refused. One code, or None, per coupon."""
+    """What became of a change of expiries: PROCESSED, or why all of it was refused; and for each coupon its code, or None."""
 
     status: Code
     items: tuple[Code | None, ...] = ()
@@ -162,13 +163,64 @@ class Outcome(Struct, frozen=True):
     replayed: Literal["", "true", "derived"] = ""
 
 
+def failure(command: Command, code: Code, customer: Customer | None = None) -> Outcome:
+    """The outcome of a command that was refused, or failed, as a whole."""
+    match command:
+        case Redeem():
+            return Outcome(Answer(code, (), customer))
+        case Check():
+            return Outcome(CheckAnswer(code, (), customer))
+        case Issue():
+            return Outcome(IssueAnswer(code, (), customer))
+        case Reverse():
+            return Outcome(ReverseAnswer(code))
+        case Revoke():
+            return Outcome(RevokeAnswer(code))
+        case Redate():
+            return Outcome(RedateAnswer(code))
+        case Amend():
+            return Outcome(AmendAnswer(code, (), customer))
+        case _:
+            assert_never(command)
+
+
 class Kept(Struct, frozen=True, gc=False):
     """An answer to keep under an idempotency key; `replaces` a stored one that no longer counts."""
 
     digest: str
     fingerprint: bytes
-    answer: Answer
+    answer: Answer | IssueAnswer
     replaces: bool
+
+
+class NewCoupon(Struct, frozen=True, gc=False):
+    """A coupon that comes into a customer's hands at a till; `details` is an issue's metadata as JSON text."""
+
+    coupon: Coupon
+    till_id: int
+    details: str | None = None
+
+
+class Reversal(Struct, frozen=True, gc=False):
+    """A redemption that is undone. One whose use `is_consumed` keeps counting, but cannot be undone again."""
+
+    redemption_id: int
+    coupon_id: int
+    series_id: int
+    customer_id: int
+    till_id: int
+    reason: str
+    is_consumed: bool
+
+
+class Event(Struct, frozen=True, gc=False):
+    """What is to be told to others; `subject_ids` when it is about several coupons, `subject_id` being the first."""
+
+    name: str
+    subject_id: int
+    customer_id: int | None
+    request_id: str
+    subject_ids: tuple[int, ...] = ()
 
 
 class Refusal(Struct, frozen=True, gc=False):
@@ -188,12 +240,27 @@ class Refusal(Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Plan:
-    """The rows that make the outcomes true; they are written in one transaction, or not at all."""
+    """The rows that make the outcomes true; they are written in one transaction, or not at all.
+
+    `given_coupons` are rows that exist already and come into a customer's hands. Revocations and expiries are by coupon id.
+    """
 
     now_ms: int
     outcomes: list[Outcome] = field(default_factory=list)
     redemptions: list[Redemption] = field(default_factory=list)
-    new_coupons: list[Coupon] = field(default_factory=list)
-    bound_coupons: list[Coupon] = field(default_factory=list)
+    reversals: list[Reversal] = field(default_factory=list)
+    amended: list[StoredRedemption] = field(default_factory=list)
+    new_coupons: list[NewCoupon] = field(default_factory=list)
+    given_coupons: list[NewCoupon] = field(default_factory=list)
+    revoked: list[Coupon] = field(default_factory=list)
+    redated: list[tuple[int, str]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+
+    def undoable(self) -> tuple[list[Any], ...]:
+        """The rows that a refused request must not leave behind."""
+        return (
+            *(self.redemptions, self.reversals, self.amended, self.new_coupons, self.given_coupons),
+            *(self.revoked, self.redated, self.events),
+        )

@@ -57,6 +57,7 @@ class Series(Struct, frozen=True):
     expires_ms: int
     window: Window
     scope: Scope
+    exclusions: frozenset[int] = _ANY
 
 
 def series_from_terms(series_id: int, version: int, terms: Terms) -> Series:
@@ -72,6 +73,7 @@ def series_from_terms(series_id: int, version: int, terms: Terms) -> Series:
         expires_ms=expiry.last_ms(expires_local, zone),
         window=window_from_text(terms.redemption_range),
         scope=_scope(terms),
+        exclusions=ids_from_text(terms.mutual_exclusive_series_ids),
     )
 
 

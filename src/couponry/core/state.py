@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from couponry.core.model import Coupon, Customer, Identifier, Org, Standing
-from couponry.core.plan import Answer
+from couponry.core.model import Coupon, Customer, Identifier, Org, Standing, StoredRedemption
+from couponry.core.plan import Answer, IssueAnswer
 from couponry.core.series import Series
 
 
@@ -17,6 +17,11 @@ class State:
     `coupon_ids` maps (code key, holder) to a coupon; holder 0 is the code's own row. `series` maps an id to None when the stored
     terms cannot be used (788). `halted` are series whose campaign has ended or is paused. `digests` are the idempotency keys that
     commands of the batch were looked up under, by their place in the batch.
+
+    For issue: `live` are coupons that a customer holds of a series, unredeemed and unexpired when they were loaded, `received` is
+    when one was last issued. `pools` are coupons that nobody has yet, oldest first, `fresh_codes` codes that nobody knows yet,
+    `taken` is how many of either are used. For lifecycle: `active` are the active redemptions, id to instant, of a customer in a
+    series of which one is to be reversed; `unredeemed` is what a customer holds of a series, up to one more than may be revoked.
     """
 
     now_ms: int
@@ -32,6 +37,15 @@ class State:
     standings: dict[tuple[int, int], Standing] = field(default_factory=dict)
     uses: dict[tuple[int, int], int] = field(default_factory=dict)
     series_redeemed: dict[int, int] = field(default_factory=dict)
+    series_issued: dict[int, int] = field(default_factory=dict)
+    live: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
+    received: dict[tuple[int, int], int] = field(default_factory=dict)
+    pools: dict[int, list[int]] = field(default_factory=dict)
+    fresh_codes: dict[int, list[str]] = field(default_factory=dict)
+    taken: dict[int, int] = field(default_factory=dict)
+    redemptions: dict[int, StoredRedemption] = field(default_factory=dict)
+    active: dict[tuple[int, int], dict[int, int]] = field(default_factory=dict)
+    unredeemed: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     answers: dict[str, "StoredAnswer"] = field(default_factory=dict)
     reversed_ids: set[int] = field(default_factory=set)
     digests: dict[int, str] = field(default_factory=dict)
@@ -42,5 +56,5 @@ class StoredAnswer(Struct, frozen=True, gc=False):
 
     fingerprint: bytes
     created_ms: int
-    answer: Answer
+    answer: Answer | IssueAnswer
     is_stored: bool

@@ -13,15 +13,18 @@ import structlog
 
 from couponry.core.decide import decide
 from couponry.core.limits import BATCH_ITEMS_MAX, RECONNECT_PAUSE_MS, WRITE_TRIES_MAX
-from couponry.core.plan import Outcome, Plan
+from couponry.core.plan import Outcome, Plan, failure
+from couponry.core.state import State
 from couponry.core.status import Code
-from couponry.ledger.entry import Entry, LostCommit, failure
+from couponry.ledger.code_stock import CodeStock
+from couponry.ledger.entry import Entry, LostCommit
 from couponry.ledger.serials import Serials
 from couponry.store.apply import Applier
+from couponry.store.batch_issue import CodesShort
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, Stage, StoreError
 from couponry.store.load import Loader
-from couponry.store.redemptions import is_written
+from couponry.store.written import first_written, is_written
 
 log = structlog.get_logger()
 
@@ -48,46 +51,65 @@ class Settler(Protocol):
         """Drop connections that may be dead."""
 
 
-class Redeemer:
-    """Settles redeems: locks, effects, commit."""
+class Writer:
+    """Settles what changes something: locks, effects, commit."""
 
-    def __init__(self, database: Database, loader: Loader, applier: Applier, clock: Clock) -> None:
+    def __init__(self, database: Database, loader: Loader, applier: Applier, clock: Clock, secret: bytes) -> None:
         self._database = database
         self._loader = loader
         self._applier = applier
         self._clock = clock
         self.locks_rows = database.dialect.locks_rows
         self._serials = Serials(database)
+        self._codes = CodeStock(database, secret)
 
     def settle(self, org_id: int, entries: Sequence[Entry], *, is_hasty: bool) -> list[Outcome]:
-        """Redeem. After a connection lost during the commit of these commands, first see whether that commit happened."""
+        """The outcomes, once committed; codes that the batch turns out to need are made, and it begins again."""
+        for _ in range(WRITE_TRIES_MAX):
+            try:
+                return self._settle(org_id, entries, is_hasty=is_hasty)
+            except CodesShort as short:
+                self._codes.make(short.org, short.wanted)
+        raise StoreError(Trouble.CONFLICT, Stage.COUPONS, "the series' terms keep changing")
+
+    def _settle(self, org_id: int, entries: Sequence[Entry], *, is_hasty: bool) -> list[Outcome]:
+        """After a connection lost during the commit of these commands, first see whether that commit happened."""
         lost = [entry.lost for entry in entries if entry.lost]
-        assert not lost or (len(lost) == len(entries) and len({each.redemption_id for each in lost}) == 1), "of one commit"
+        assert not lost or (len(lost) == len(entries) and len({each.written for each in lost}) == 1), "of one commit"
         plan: Plan | None = None
+        first_event_id = 0
         try:
-            ids = self._serials.for_batch(org_id, sum(len(entry.command.items) + 1 for entry in entries))
+            ids = self._serials.for_batch(org_id, sum(entry.command.rows_max + 1 for entry in entries))
             with self._database.writing() as tx:
                 if is_hasty:
                     tx.hurry()
                 commands = [entry.command for entry in entries]
-                state = self._loader.load(
-                    tx, org_id, commands, now_ms=self._clock(), redemption_ids=ids.redemptions, coupon_ids=ids.coupons
-                )
+                given = {"redemption_ids": ids.redemptions, "coupon_ids": ids.coupons}
+                state = self._loader.load(tx, org_id, commands, now_ms=self._clock(), **given, codes=self._codes)
                 # After the load: its locks have waited for a commit that was still under way.
-                if lost and is_written(tx, org_id, lost[0].redemption_id):
+                if lost and is_written(tx, org_id, lost[0].written):
                     return [each.outcome for each in lost]
                 plan = decide(state, commands)
+                first_event_id = ids.outbox.upcoming
                 self._applier.apply(tx, org_id, state, plan, ids)
                 if not all(entry.seal() for entry in entries):
                     raise GivenUpError
         except BaseException as error:
-            if is_commit_lost(error) and plan and plan.redemptions:
+            written = first_written(plan, first_event_id) if plan and is_commit_lost(error) else None
+            if plan and written:
                 for entry, outcome in zip(entries, plan.outcomes, strict=True):
-                    entry.lost = LostCommit(plan.redemptions[0].id, outcome)
+                    entry.lost = LostCommit(written, outcome)
             for entry in entries:
                 entry.unseal()
             raise
+        self._put_back(state)
         return plan.outcomes
+
+    def _put_back(self, state: State) -> None:
+        for series_id, codes in state.fresh_codes.items():
+            series = state.series[series_id]
+            if state.org and series:
+                self._codes.put_back(state.org, series, codes[state.taken.get(series_id, 0) :])
 
     def reconnect(self) -> None:
         """Drop all pooled connections."""
@@ -136,7 +158,7 @@ class Batches:
 
     def run(self, org_id: int, entries: Sequence[Entry]) -> Answered:
         """The outcomes of all commands that were neither given up nor put off."""
-        assert sum(len(entry.command.items) for entry in entries) <= BATCH_ITEMS_MAX, "lanes cut batches to size"
+        assert sum(entry.command.rows_max for entry in entries) <= BATCH_ITEMS_MAX, "lanes cut batches to size"
         answered: Answered = []
         overdue = [entry for entry in entries if self._is_overdue(entry)]
         waiting = [([entry for entry in entries if not entry.lost and entry not in overdue], False), (overdue, True)]

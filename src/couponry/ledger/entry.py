@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import NamedTuple
 
-from couponry.core.commands import Command, Redeem
-from couponry.core.plan import Answer, CheckAnswer, Outcome
-from couponry.core.status import Code
+from couponry.core.commands import Command
+from couponry.core.plan import Outcome
+from couponry.store.written import Written
 
 
 class LostCommit(NamedTuple):
-    """A commit whose connection broke: the first redemption that it wrote, if it happened, and then the outcome."""
+    """A commit whose connection broke: a row that it wrote, if it happened, and then the outcome."""
 
-    redemption_id: int
+    written: Written
     outcome: Outcome
 
 
@@ -52,11 +52,6 @@ class Entry:
         with self.lock:
             self.is_given_up = not self.is_sealed
             return self.is_given_up
-
-
-def failure(command: Command, code: Code) -> Outcome:
-    """The outcome of a command that the service could not decide."""
-    return Outcome(Answer(code) if isinstance(command, Redeem) else CheckAnswer(code))
 
 
 def answer(answered: list[tuple[Entry, Outcome]]) -> None:

@@ -10,10 +10,15 @@ from threading import Thread
 
 import structlog
 
+from couponry.core.commands import Issue, Redate, Reverse, Revoke
 from couponry.core.limits import BATCH_COMMANDS_MAX, BATCH_ITEMS_MAX
+from couponry.core.plan import failure
 from couponry.core.status import Code
 from couponry.ledger.batches import Batches
-from couponry.ledger.entry import Entry, answer, failure
+from couponry.ledger.entry import Entry, answer
+
+# What a customer holds is loaded once a batch, and an issue asks for all of it (J6, J7): it must not come behind one of these.
+_CHANGES_HOLDINGS = (Reverse, Revoke, Redate)
 
 log = structlog.get_logger()
 
@@ -81,10 +86,12 @@ class Lane:
         org_id = next(iter(self._by_org))
         waiting = self._by_org.pop(org_id)
         entries: list[Entry] = []
-        items = 0
-        while waiting and len(entries) < BATCH_COMMANDS_MAX and items + len(waiting[0].command.items) <= BATCH_ITEMS_MAX:
+        rows = 0
+        while waiting and len(entries) < BATCH_COMMANDS_MAX and rows + waiting[0].command.rows_max <= BATCH_ITEMS_MAX:
+            if isinstance(waiting[0].command, Issue) and any(isinstance(entry.command, _CHANGES_HOLDINGS) for entry in entries):
+                break
             entries.append(waiting.popleft())
-            items += len(entries[-1].command.items)
+            rows += entries[-1].command.rows_max
         if waiting:
             self._by_org[org_id] = waiting
         return org_id, entries

@@ -6,14 +6,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from couponry.core import limits
-from couponry.core.commands import Command, Redeem
-from couponry.core.plan import Outcome
+from couponry.core.commands import Check, Command, Issue, Redeem
+from couponry.core.plan import Outcome, failure
 from couponry.core.status import Code
-from couponry.ledger.batches import Batches, Checker, Clock, Redeemer
-from couponry.ledger.entry import Entry, failure
+from couponry.ledger.batches import Batches, Checker, Clock, Writer
+from couponry.ledger.entry import Entry
 from couponry.ledger.lane import Lane
 from couponry.store.apply import Applier
 from couponry.store.engine import Database, StoreError
@@ -32,6 +32,8 @@ class LedgerOptions:
     request_budget_ms: int = limits.REQUEST_BUDGET_MS_MAX
     lock_wait_ms: int = limits.LOCK_WAIT_MS_MAX
     on_batch: Callable[[str, int], None] = lambda _lane, _commands: None
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """What generated codes are made from; another one each time unless it is given."""
 
 
 class Ledger:
@@ -58,12 +60,13 @@ class Ledger:
         )
         loader = Loader(self._database.dialect)
         applier = Applier(self._database.dialect, CAPPED_STRIPE + 1 + secrets.randbelow(STRIPES - 1))
+        writing = (loader, applier, clock, self._options.secret)
         on_batch = self._options.on_batch
-        patient = Lane("patient", Batches(Redeemer(self._patient_database, loader, applier, clock)), on_batch)
+        patient = Lane("patient", Batches(Writer(self._patient_database, *writing)), on_batch)
         self._write_lanes = [
             Lane(
                 f"write-{number}",
-                Batches(Redeemer(self._database, loader, applier, clock), None if is_sqlite else patient.put),
+                Batches(Writer(self._database, *writing), None if is_sqlite else patient.put),
                 on_batch,
             )
             for number in range(1 if is_sqlite else self._options.write_lanes)
@@ -90,7 +93,7 @@ class Ledger:
 
     async def submit(self, command: Command) -> Outcome:
         """The outcome once it is committed; a service failure is an outcome too."""
-        key = (command.org_id, command.key.digest) if isinstance(command, Redeem) and command.key else None
+        key = (command.org_id, command.key.digest) if isinstance(command, Redeem | Issue) and command.key else None
         refused = self.admission() or (Code.KEY_IN_PROGRESS if key in self._keys_in_flight else None)
         if refused:
             return failure(command, refused)
@@ -138,7 +141,7 @@ class Ledger:
         return True
 
     def _lane_of(self, command: Command) -> Lane:
-        if not isinstance(command, Redeem):
+        if isinstance(command, Check):
             return self._read_lane
         return self._write_lanes[command.org_id % len(self._write_lanes)]
 

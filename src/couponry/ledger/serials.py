@@ -14,7 +14,13 @@ from couponry.store.serials import COUPON, OUTBOX, REDEMPTION, REFUSAL, BatchIds
 _KINDS: Final = {REDEMPTION: ids.REDEMPTION, COUPON: ids.COUPON, REFUSAL: ids.REDEMPTION, OUTBOX: ids.REDEMPTION}
 
 
-class _Block:
+_EVENTS_PER_ROW: Final = 2
+"""An issue is told to others, and sent to the customer."""
+
+
+class Block:
+    """Ids in a row, each handed out once."""
+
     def __init__(self, first: int, size: int) -> None:
         self._next = first
         self._end = first + size
@@ -28,6 +34,11 @@ class _Block:
         return self._next - 1
 
     @property
+    def upcoming(self) -> int:
+        """The id that comes next."""
+        return self._next
+
+    @property
     def left(self) -> int:
         return self._end - self._next
 
@@ -37,17 +48,17 @@ class Serials:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._blocks: dict[tuple[int, str], _Block] = {}
+        self._blocks: dict[tuple[int, str], Block] = {}
 
     def for_batch(self, org_id: int, needed: int) -> BatchIds:
-        """Ids for a batch of at most `needed` new rows of each kind."""
-        assert needed <= SERIAL_BLOCK
-        short = [kind for kind in _KINDS if self._left(org_id, kind) < needed]
+        """Ids for a batch of at most `needed` new rows of each kind, and the events about them."""
+        assert needed * _EVENTS_PER_ROW <= SERIAL_BLOCK
+        short = [kind for kind in _KINDS if self._left(org_id, kind) < needed * _EVENTS_PER_ROW]
         if short:
             with self._database.writing() as tx:
                 serials = {kind: reserve(tx, org_id, kind, SERIAL_BLOCK) for kind in short}
             for kind, serial in serials.items():
-                self._blocks[org_id, kind] = _Block(ids.first_id(_KINDS[kind], org_id, serial), SERIAL_BLOCK)
+                self._blocks[org_id, kind] = Block(ids.first_id(_KINDS[kind], org_id, serial), SERIAL_BLOCK)
         return BatchIds(*(self._blocks[org_id, kind] for kind in _KINDS))
 
     def _left(self, org_id: int, kind: str) -> int:

@@ -1,23 +1,26 @@
-"""Apply: the rows of a plan, written in bulk. Counters are sums over the plan's redemptions, added to what is stored.
+"""Apply: the rows of a plan, written in bulk. Counters are sums over the plan's rows, added to what is stored.
 
 A row that another transaction has written meanwhile makes an insert collide or an update miss; both are conflicts, and the batch
 is decided again from fresh state.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import msgspec
 
 from couponry.core.codes import code_key
+from couponry.core.lifecycle import counts_as_issued
 from couponry.core.limits import CODE_CHARS_MAX
 from couponry.core.model import Redemption
-from couponry.core.plan import Plan, Refusal
+from couponry.core.plan import Event, NewCoupon, Plan, Refusal
 from couponry.core.state import State
 from couponry.store import schema as t
 from couponry.store.dialect import Dialect, Row
 from couponry.store.engine import Stage, WriteTransaction
 from couponry.store.rows import scaled
 from couponry.store.serials import BatchIds
+
+_IN_HAND = ("customer_id", "issued_ms", "expires_local", "issued_by_redemption", "issued_till_id", "issue_details")
 
 
 class Applier:
@@ -29,15 +32,12 @@ class Applier:
         self._encode = msgspec.msgpack.Encoder().encode
         self._new_coupons = dialect.insert(
             t.coupon,
-            (
-                *("id", "series_id", "code", "code_key", "holder_id", "customer_id", "issued_ms", "expires_local"),
-                *("issued_by_redemption", "redeemed", "uses", "created_ms"),
-            ),
+            ("id", "series_id", "code", "code_key", "holder_id", *_IN_HAND, "redeemed", "uses", "created_ms"),
         )
+        self._given_coupons = dialect.update(t.coupon, key=("id",), added=(), assigned=_IN_HAND)
         self._coupon_uses = dialect.update(t.coupon, key=("id",), added=("redeemed", "uses"), assigned=())
-        self._bindings = dialect.update(
-            t.coupon, key=("id",), added=(), assigned=("customer_id", "issued_ms", "expires_local", "issued_by_redemption")
-        )
+        self._expiries = dialect.update(t.coupon, key=("id",), added=(), assigned=("expires_local",))
+        self._revocations = dialect.update(t.coupon, key=("id",), added=(), assigned=("revoked_ms", "revision"))
         self._redemptions = dialect.insert(
             t.redemption,
             (
@@ -54,18 +54,24 @@ class Applier:
                 *("store_id", "redeemed_ms", "amount", "transaction_number", "custom_fields", "request_id"),
             ),
         )
-        self._new_standings = dialect.insert_about_customers(
-            t.customer_series, ("customer_id", "series_id", "redeemed", "uses", "last_redeemed_ms")
-        )
-        self._standings = dialect.update(
-            t.customer_series, key=("customer_id", "series_id"), added=("redeemed", "uses"), assigned=("last_redeemed_ms",)
-        )
+        undone = ("reversed_ms", "reversed_till_id", "reversal_reason")
+        self._reversals = dialect.update(t.redemption, key=("id",), added=(), assigned=undone)
+        bill = ("amount", "transaction_number", "bill_id", "custom_fields")
+        self._amendments = dialect.update(t.redemption, key=("id",), added=(), assigned=bill)
+        standing = ("customer_id", "series_id"), ("issued", "redeemed", "uses"), ("last_issued_ms", "last_redeemed_ms")
+        self._new_standings = dialect.insert(t.customer_series, (*standing[1], *standing[2], *standing[0]))
+        self._standings = dialect.update(t.customer_series, key=standing[0], added=standing[1], assigned=standing[2])
         self._counters = dialect.insert_or_add(
-            t.series_counter, key=("series_id", "stripe"), added=("redeemed",), latest=("last_redeemed_ms",)
+            t.series_counter,
+            key=("series_id", "stripe"),
+            added=("issued", "redeemed"),
+            latest=("last_issued_ms", "last_redeemed_ms"),
         )
         self._new_answers = dialect.insert(t.idempotency, ("fingerprint", "created_ms", "answer", "digest"))
         self._answers = dialect.update(t.idempotency, key=("digest",), added=(), assigned=("fingerprint", "created_ms", "answer"))
-        self._outbox = dialect.insert(t.outbox, ("id", "event", "subject_id", "customer_id", "request_id", "created_ms"))
+        self._outbox = dialect.insert(
+            t.outbox, ("id", "event", "subject_id", "subject_ids", "customer_id", "request_id", "created_ms")
+        )
         self._refusals = dialect.insert(
             t.refusal,
             (
@@ -82,63 +88,90 @@ class Applier:
         self._write_standings(tx, org_id, state, plan)
         tx.stage = Stage.COUPONS
         tx.write(self._redemptions, org_id, [_redemption_row(redemption) for redemption in plan.redemptions])
+        self._write_changed_redemptions(tx, org_id, plan)
         self._write_counters(tx, org_id, state, plan)
         self._write_answers(tx, org_id, plan)
         tx.write(self._refusals, org_id, [_refusal_row(next(ids.refusals), plan.now_ms, refusal) for refusal in plan.refusals])
         tx.stage = Stage.OUTBOX
-        tx.write(
-            self._outbox,
-            org_id,
-            [
-                (next(ids.outbox), "CouponRedeem", done.id, done.customer_id, done.request_id, plan.now_ms)
-                for done in plan.redemptions
-            ],
-        )
+        tx.write(self._outbox, org_id, [_event_row(next(ids.outbox), plan.now_ms, event) for event in plan.events])
 
     def _write_coupons(self, tx: WriteTransaction, org_id: int, plan: Plan) -> None:
         uses = Counter(redemption.coupon_id for redemption in plan.redemptions)
-        new = [
-            (
-                *(coupon.id, coupon.series_id, coupon.code, code_key(coupon.code), coupon.holder_id, coupon.customer_id),
-                *(coupon.issued_ms, coupon.expires_local, True, uses[coupon.id], uses.pop(coupon.id), plan.now_ms),
-            )
-            for coupon in sorted(plan.new_coupons, key=lambda coupon: (coupon.code, coupon.holder_id))
-        ]
+        new = []
+        for given in sorted(plan.new_coupons, key=lambda given: (given.coupon.code, given.coupon.holder_id)):
+            coupon = given.coupon
+            key = (coupon.id, coupon.series_id, coupon.code, code_key(coupon.code), coupon.holder_id)
+            new.append((*key, *_in_hand(given), uses[coupon.id], uses.pop(coupon.id, 0), plan.now_ms))
         tx.write(self._new_coupons, org_id, new)
-        tx.write(self._coupon_uses, org_id, [(count, count, coupon_id) for coupon_id, count in sorted(uses.items())])
-        tx.write(
-            self._bindings,
-            org_id,
-            [(bound.customer_id, bound.issued_ms, bound.expires_local, True, bound.id) for bound in plan.bound_coupons],
-        )
+        tx.write(self._given_coupons, org_id, [(*_in_hand(given), given.coupon.id) for given in plan.given_coupons])
+        redeemed = Counter(uses)
+        redeemed.subtract(undone.coupon_id for undone in plan.reversals if not undone.is_consumed)
+        changed = [(count, uses[coupon_id], coupon_id) for coupon_id, count in sorted(redeemed.items())]
+        tx.write(self._coupon_uses, org_id, changed)
+        tx.write(self._expiries, org_id, [(expires, coupon_id) for coupon_id, expires in sorted(dict(plan.redated).items())])
+        tx.write(self._revocations, org_id, [(plan.now_ms, coupon.id, coupon.id) for coupon in plan.revoked])
 
     def _write_standings(self, tx: WriteTransaction, org_id: int, state: State, plan: Plan) -> None:
         """Before the redemptions: two writers who both find no row yet meet here, in key order, and not at a redemption."""
-        by_customer = Counter((redemption.customer_id, redemption.series_id) for redemption in plan.redemptions)
+        changes: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+        for redemption in plan.redemptions:
+            change = changes[redemption.customer_id, redemption.series_id]
+            change[1] += 1
+            change[2] += 1
+        for undone in plan.reversals:
+            changes[undone.customer_id, undone.series_id][1] -= not undone.is_consumed
+        for given in (*plan.new_coupons, *plan.given_coupons):
+            if counts_as_issued(given.coupon):
+                changes[given.coupon.customer_id or 0, given.coupon.series_id][0] += 1
+        for coupon in plan.revoked:
+            if counts_as_issued(coupon):
+                changes[coupon.customer_id or 0, coupon.series_id][0] -= 1
         standings: list[Row] = []
         new_standings: list[Row] = []
-        for (customer_id, series_id), count in sorted(by_customer.items()):
-            standing = state.standings[customer_id, series_id]
-            last_ms = standing.last_redeemed_ms  # not the plan's time: another process may have redeemed at a later one before us
-            if standing.is_stored:
-                standings.append((count, count, last_ms, customer_id, series_id))
-            else:
-                new_standings.append((customer_id, series_id, count, count, last_ms))
+        for key, change in sorted(changes.items()):
+            if key not in state.standings:  # made or bound by redeeming, and not redeemed by this batch after all
+                continue
+            standing = state.standings[key]
+            # The state's times, not the plan's: another process may have redeemed at a later one before us.
+            row = (*change, standing.last_issued_ms, standing.last_redeemed_ms, *key)
+            (standings if standing.is_stored else new_standings).append(row)
         tx.write(self._standings, org_id, standings)
         tx.write(self._new_standings, org_id, new_standings)
 
-    def _write_counters(self, tx: WriteTransaction, org_id: int, state: State, plan: Plan) -> None:
-        by_series = Counter(redemption.series_id for redemption in plan.redemptions)
-        tx.write(
-            self._counters,
-            org_id,
-            sorted((series_id, self._stripe_of(state, series_id), count, plan.now_ms) for series_id, count in by_series.items()),
-        )
+    def _write_changed_redemptions(self, tx: WriteTransaction, org_id: int, plan: Plan) -> None:
+        undone = [
+            (None if each.is_consumed else plan.now_ms, each.till_id, each.reason or None, each.redemption_id)
+            for each in plan.reversals
+        ]
+        tx.write(self._reversals, org_id, undone)
+        amended = {each.id: each for each in plan.amended}
+        rows = [
+            (scaled(each.amount), each.transaction_number, each.bill_id, _json(each.custom_fields), each.id)
+            for each in amended.values()
+        ]
+        tx.write(self._amendments, org_id, rows)
 
-    def _stripe_of(self, state: State, series_id: int) -> int:
+    def _write_counters(self, tx: WriteTransaction, org_id: int, state: State, plan: Plan) -> None:
+        """Issues and redemptions of a series, each on the stripe that its own cap asks for; a revocation lowers neither."""
+        redeemed = Counter(redemption.series_id for redemption in plan.redemptions)
+        new = (*plan.new_coupons, *plan.given_coupons)
+        issued = Counter(given.coupon.series_id for given in new if not given.coupon.issued_by_redemption)
+        reversed_ = Counter(undone.series_id for undone in plan.reversals if not undone.is_consumed)
+        rows: defaultdict[tuple[int, int], list[int | None]] = defaultdict(lambda: [0, 0, None, None])
+        for series_id, count in issued.items():
+            row = rows[series_id, self._stripe_of(state, series_id, is_issue=True)]
+            row[0], row[2] = count, plan.now_ms
+        for series_id in redeemed.keys() | reversed_.keys():
+            row = rows[series_id, self._stripe_of(state, series_id, is_issue=False)]
+            row[1] = redeemed[series_id] - reversed_[series_id]
+            row[3] = plan.now_ms if redeemed[series_id] else None
+        tx.write(self._counters, org_id, [(*key, *row) for key, row in sorted(rows.items())])
+
+    def _stripe_of(self, state: State, series_id: int, *, is_issue: bool) -> int:
         series = state.series[series_id]
-        assert series is not None, "a redemption was decided under readable terms"
-        return t.CAPPED_STRIPE if series.terms.max_redeem >= 0 else self._stripe
+        assert series is not None, "all that counts was decided under readable terms"
+        cap = series.terms.max_create if is_issue else series.terms.max_redeem
+        return t.CAPPED_STRIPE if cap >= 0 else self._stripe
 
     def _write_answers(self, tx: WriteTransaction, org_id: int, plan: Plan) -> None:
         new: list[Row] = []
@@ -150,13 +183,28 @@ class Applier:
         tx.write(self._new_answers, org_id, new)
 
 
+def _in_hand(given: NewCoupon) -> Row:
+    coupon = given.coupon
+    whose = (coupon.customer_id, coupon.issued_ms, coupon.expires_local, coupon.issued_by_redemption)
+    return (*whose, given.till_id, given.details)
+
+
 def _redemption_row(redemption: Redemption) -> Row:
-    fields = msgspec.json.encode(dict(redemption.custom_fields)).decode() if redemption.custom_fields else None
     return (
         *(redemption.id, redemption.coupon_id, redemption.use_number, redemption.series_id, redemption.series_version),
         *(redemption.customer_id, redemption.customer_use_number, redemption.till_id, redemption.store_id),
-        *(redemption.redeemed_ms, scaled(redemption.amount), redemption.transaction_number, fields, redemption.request_id),
+        *(redemption.redeemed_ms, scaled(redemption.amount), redemption.transaction_number),
+        *(_json(dict(redemption.custom_fields)), redemption.request_id),
     )
+
+
+def _json(fields: dict[str, str]) -> str | None:
+    return msgspec.json.encode(fields).decode() if fields else None
+
+
+def _event_row(event_id: int, now_ms: int, event: Event) -> Row:
+    ids = msgspec.json.encode(event.subject_ids).decode() if event.subject_ids else None
+    return (event_id, event.name, event.subject_id, ids, event.customer_id, event.request_id, now_ms)
 
 
 def _refusal_row(refusal_id: int, now_ms: int, refusal: Refusal) -> Row:

@@ -15,6 +15,7 @@ import psycopg
 from sqlalchemy import (
     ARRAY,
     BindParameter,
+    Column,
     ColumnElement,
     Connection,
     FromClause,
@@ -25,6 +26,9 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    literal,
+    select,
+    true,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -89,7 +93,7 @@ class Keys:
     def probing(self, table: Table, *names: str, index: str = "") -> Probe:
         """Join to `table` within one org (parameter `org`): the key's columns equal the named ones; by its key or by an index."""
         same_org: ColumnElement[bool] = table.c.org_id == org_parameter()
-        same_key = (table.c[name] == column for name, column in zip(names, self.columns, strict=True))
+        same_key = (table.c[name] == column for name, column in zip(names, self.columns[: len(names)], strict=True))
         probe = Probe(self.source, table, and_(same_org, *same_key))
         probe.index = index
         return probe
@@ -137,6 +141,21 @@ class Dialect(Protocol):
 
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:
         """The same rows, locked against other writers in the select's order."""
+
+    def first_of_each(
+        self,
+        keys: Keys,
+        columns: Sequence[Column[Any]],
+        condition: ColumnElement[bool],
+        most: ColumnElement[int] | int,
+        *,
+        index: str,
+        is_skipping: bool,
+    ) -> Select[Any]:
+        """For each key the first `most` rows of one table, by id, that meet a condition on the key, read by an index.
+
+        Skipping, the rows are locked, and those that another writer has locked are passed over.
+        """
 
     def hurry(self, connection: Connection) -> None:
         """Hardly wait for a locked row in the rest of the transaction."""
@@ -187,6 +206,28 @@ class Sqlite:
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:  # noqa: ARG002 - nothing to lock
         """Nothing to add: the write transaction holds the file's only write lock."""
         return select
+
+    def first_of_each(
+        self,
+        keys: Keys,
+        columns: Sequence[Column[Any]],
+        condition: ColumnElement[bool],
+        most: ColumnElement[int] | int,
+        *,
+        index: str,
+        is_skipping: bool,
+    ) -> Select[Any]:
+        """By their ids, since there is no LATERAL here; and as many for each key, since LIMIT takes no column."""
+        del is_skipping  # nothing is locked by others
+        table = columns[0].table
+        assert isinstance(table, Table)
+        found = table.alias("found")
+        limit: ColumnElement[int] | int = bindparam("most") if isinstance(most, ColumnElement) else most
+        inner = Probe(select(literal(1)).subquery("one"), table, condition)
+        inner.index = index
+        ids = select(table.c.id).select_from(inner).order_by(table.c.id).limit(limit).correlate(keys.source)
+        probe = Probe(keys.source, found, and_(found.c.org_id == org_parameter(), found.c.id.in_(ids)))
+        return select(*(found.c[column.name] for column in columns)).select_from(probe).order_by(found.c.id)
 
     def hurry(self, connection: Connection) -> None:
         """Nothing to do: whoever has begun holds the only lock."""
@@ -265,6 +306,22 @@ class Postgresql:
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:
         """FOR NO KEY UPDATE: other writers of the row wait, readers and foreign keys don't."""
         return select.with_for_update(key_share=True, of=table)
+
+    def first_of_each(
+        self,
+        keys: Keys,
+        columns: Sequence[Column[Any]],
+        condition: ColumnElement[bool],
+        most: ColumnElement[int] | int,
+        *,
+        index: str,
+        is_skipping: bool,
+    ) -> Select[Any]:
+        """LATERAL, and SKIP LOCKED."""
+        del index  # the planner finds it
+        rows = select(*columns).where(condition).order_by(columns[0].table.c.id).limit(most).correlate(keys.source)
+        found = (rows.with_for_update(key_share=True, skip_locked=True) if is_skipping else rows).lateral("found")
+        return select(*found.c).select_from(keys.source.join(found, true()))
 
     def hurry(self, connection: Connection) -> None:
         """A shorter lock_timeout until the transaction ends."""
@@ -345,6 +402,8 @@ def _constants(compiled: SQLCompiler) -> dict[str, Any]:
 
 
 def _on_conflict_add(table: Table, key: Sequence[str], added: Sequence[str], latest: Sequence[str], greatest: str) -> str:
+    """A latest time that is NULL in a row to write leaves the stored one as it is."""
     sets = [f"{name} = {table.name}.{name} + excluded.{name}" for name in added]
-    sets += [f"{name} = {greatest}(COALESCE({table.name}.{name}, 0), excluded.{name})" for name in latest]
+    known = "NULLIF({greatest}(COALESCE({old}, 0), COALESCE({new}, 0)), 0)"
+    sets += [f"{name} = {known.format(greatest=greatest, old=f'{table.name}.{name}', new=f'excluded.{name}')}" for name in latest]
     return f" ON CONFLICT (org_id, {', '.join(key)}) DO UPDATE SET {', '.join(sets)}"

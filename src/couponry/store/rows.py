@@ -9,7 +9,7 @@ import msgspec
 
 from couponry.core.currency import CURRENCIES
 from couponry.core.limits import MONEY_SCALE
-from couponry.core.model import Coupon, Customer, Org, Terms
+from couponry.core.model import Coupon, Customer, Org, StoredRedemption, Terms
 from couponry.core.org_settings import OrgSettings
 from couponry.core.series import Series, series_from_terms
 from couponry.store import schema as t
@@ -35,6 +35,20 @@ COUPON_COLUMNS: Final = (
     t.coupon.c.revoked_ms,
     t.coupon.c.redeemed,
     t.coupon.c.uses,
+    t.coupon.c.issued_by_redemption,
+)
+REDEMPTION_COLUMNS: Final = (
+    t.redemption.c.id,
+    t.redemption.c.coupon_id,
+    t.redemption.c.series_id,
+    t.redemption.c.customer_id,
+    t.redemption.c.redeemed_ms,
+    t.redemption.c.reversed_ms,
+    t.redemption.c.reversal_reason,
+    t.redemption.c.amount,
+    t.redemption.c.transaction_number,
+    t.redemption.c.bill_id,
+    t.redemption.c.custom_fields,
 )
 CUSTOMER_COLUMNS: Final = (
     t.customer.c.id,
@@ -83,10 +97,21 @@ def customer_from_row(row: Sequence[Any]) -> Customer:
 
 def coupon_from_row(row: Row) -> Coupon:
     """From the first columns of a row, `COUPON_COLUMNS`."""
-    coupon_id, series_id, code, holder_id, customer_id, issued_ms, expires_local, revoked_ms, redeemed, uses = row[:10]
-    return Coupon(
-        coupon_id, series_id, code, holder_id, customer_id, issued_ms, expires_local, revoked_ms is not None, redeemed, uses
-    )
+    coupon_id, series_id, code, holder_id, customer_id, issued_ms, expires_local, revoked_ms, redeemed, uses, by_redemption = row[
+        :11
+    ]
+    dates = (issued_ms, expires_local, revoked_ms is not None)
+    return Coupon(coupon_id, series_id, code, holder_id, customer_id, *dates, redeemed, uses, bool(by_redemption))
+
+
+def redemption_from_row(row: Row) -> StoredRedemption:
+    """From `REDEMPTION_COLUMNS`."""
+    redemption_id, coupon_id, series_id, customer_id, redeemed_ms, reversed_ms, reason, amount, number, bill_id, fields = row
+    is_undone = reversed_ms is not None or reason is not None
+    money = None if amount is None else Decimal(amount) / MONEY_SCALE
+    custom_fields = msgspec.json.decode(fields, type=dict[str, str]) if fields else {}
+    made = (redemption_id, coupon_id, series_id, customer_id, redeemed_ms)
+    return StoredRedemption(*made, is_undone, money, number, bill_id, custom_fields)
 
 
 def series_from_text(series_id: int, version: int, text: str) -> Series | None:

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, Integer, Select, SelectBase, String, cast, func, literal, select, union_all
 
+from couponry.core.limits import REVOKE_COUPONS_MAX
 from couponry.store import schema as t
 from couponry.store.dialect import Dialect, Keys, Read, Row, org_parameter
 from couponry.store.engine import ReadTransaction
-from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, LABEL_COLUMNS, ORG_COLUMNS
+from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, LABEL_COLUMNS, ORG_COLUMNS, REDEMPTION_COLUMNS
 
 _IDENTIFIERS: Final = {
     "id": t.customer.c.id,
@@ -19,6 +20,17 @@ _IDENTIFIERS: Final = {
     "cardnumber": t.customer.c.card_number,
     "cardExternalId": t.customer.c.card_external_id,
 }
+
+_STANDING_COLUMNS: Final = (
+    t.customer_series.c.customer_id,
+    t.customer_series.c.series_id,
+    t.customer_series.c.redeemed,
+    t.customer_series.c.uses,
+    t.customer_series.c.last_redeemed_ms,
+    t.customer_series.c.issued,
+    t.customer_series.c.last_issued_ms,
+)
+_HEAD_COLUMNS: Final = (t.series.c.version, t.campaign.c.state, t.campaign.c.ends_ms)
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,15 @@ class Selects:
         self.locked_counters = self._counters(is_locking=True)
         self.members = self._members()
         self.answers = self._answers()
-        self.reversed_ids = self._reversed_ids()
+        self.undone_ids = self._undone_ids()
+        self.heads = self._heads()
+        self.live_coupons = self._live_coupons()
+        self.received = self._received()
+        self.pools = self._pools()
+        self.taken_codes = self._taken_codes()
+        self.redemptions = self._redemptions()
+        self.active_redemptions = self._active_redemptions()
+        self.unredeemed = self._unredeemed()
 
     def customers(self, tx: ReadTransaction, org_id: int, wanted: dict[str, set[str]]) -> list[Row]:
         """(kind, value, customer...) for the customers whom identifiers of several kinds mean, in one statement."""
@@ -80,7 +100,7 @@ class Selects:
         same_series = (t.series.c.org_id == t.coupon.c.org_id) & (t.series.c.id == t.coupon.c.series_id)
         same_campaign = (t.campaign.c.org_id == t.series.c.org_id) & (t.campaign.c.id == t.series.c.campaign_id)
         source = keys.probing(t.coupon, *names, index=index).join(t.series, same_series).outerjoin(t.campaign, same_campaign)
-        found = select(*COUPON_COLUMNS, t.series.c.version, t.campaign.c.state, t.campaign.c.ends_ms)
+        found = select(*COUPON_COLUMNS, *_HEAD_COLUMNS)
         return self._keyed(found.select_from(source), keys)
 
     def _locked_coupons(self) -> Keyed:
@@ -96,7 +116,7 @@ class Selects:
     def _standings(self, *, is_locking: bool) -> Keyed:
         keys, standing = self._pairs(), t.customer_series.c
         found = (
-            select(standing.customer_id, standing.series_id, standing.redeemed, standing.uses, standing.last_redeemed_ms)
+            select(*_STANDING_COLUMNS)
             .select_from(keys.probing(t.customer_series, "customer_id", "series_id"))
             .order_by(standing.customer_id, standing.series_id)
         )
@@ -113,7 +133,7 @@ class Selects:
     def _counters(self, *, is_locking: bool) -> Keyed:
         keys, counter = self._ids(), t.series_counter.c
         found = (
-            select(counter.series_id, counter.redeemed + counter.redeemed_elsewhere)
+            select(counter.series_id, counter.redeemed + counter.redeemed_elsewhere, counter.issued + counter.issued_elsewhere)
             .select_from(keys.probing(t.series_counter, "series_id"))
             .where(counter.stripe == t.CAPPED_STRIPE)
             .order_by(counter.series_id)
@@ -130,10 +150,77 @@ class Selects:
         found = select(kept.digest, kept.fingerprint, kept.created_ms, kept.answer)
         return self._keyed(found.select_from(keys.probing(t.idempotency, "digest")), keys)
 
-    def _reversed_ids(self) -> Keyed:
+    def _undone_ids(self) -> Keyed:
+        """Those of the redemptions that were reversed, or returned without their use coming back."""
         keys, redemption = self._ids(), t.redemption.c
-        found = select(redemption.id).select_from(keys.probing(t.redemption, "id")).where(redemption.reversed_ms.is_not(None))
-        return self._keyed(found, keys)
+        found = select(redemption.id).select_from(keys.probing(t.redemption, "id"))
+        return self._keyed(found.where(redemption.reversed_ms.is_not(None) | redemption.reversal_reason.is_not(None)), keys)
+
+    def _heads(self) -> Keyed:
+        """What decides about series outside their terms: version and campaign."""
+        keys = self._ids()
+        same_campaign = (t.campaign.c.org_id == t.series.c.org_id) & (t.campaign.c.id == t.series.c.campaign_id)
+        source = keys.probing(t.series, "id").outerjoin(t.campaign, same_campaign)
+        return self._keyed(select(t.series.c.id, *_HEAD_COLUMNS).select_from(source), keys)
+
+    def _live_coupons(self) -> Keyed:
+        """Coupons of customers in series that are neither revoked, redeemed nor expired by the series' clock; own records of a
+        shared code whatever became of them.
+        """
+        keys, coupon = self._dialect.keys("held", BigInteger(), BigInteger(), String()), t.coupon.c
+        source = keys.probing(t.coupon, "customer_id", "series_id", index="ix_coupon_customer")
+        is_unexpired = coupon.expires_local.is_(None) | (coupon.expires_local >= keys.columns[2])
+        is_live = (coupon.holder_id != 0) | ((coupon.redeemed == 0) & is_unexpired)
+        return self._keyed(select(*COUPON_COLUMNS).select_from(source).where(coupon.revoked_ms.is_(None), is_live), keys)
+
+    def _received(self) -> Keyed:
+        """When customers last were issued a coupon of series, revoked ones apart."""
+        keys, coupon = self._pairs(), t.coupon.c
+        source = keys.probing(t.coupon, "customer_id", "series_id", index="ix_coupon_customer")
+        found = select(coupon.customer_id, coupon.series_id, func.max(coupon.issued_ms)).select_from(source)
+        return self._keyed(found.where(coupon.revoked_ms.is_(None)).group_by(coupon.customer_id, coupon.series_id), keys)
+
+    def _pools(self) -> Keyed:
+        """The oldest codes of series that nobody has and no bearer has redeemed, up to a number for each."""
+        keys, coupon = self._dialect.keys("pools", BigInteger(), Integer()), t.coupon.c
+        series_id, most = keys.columns
+        in_pool = (coupon.series_id == series_id) & coupon.issued_ms.is_(None) & coupon.revoked_ms.is_(None)
+        is_free = (coupon.org_id == org_parameter()) & in_pool & (coupon.redeemed == 0)
+        return self._keyed(
+            self._dialect.first_of_each(keys, COUPON_COLUMNS, is_free, most, index="ix_coupon_pool", is_skipping=True), keys
+        )
+
+    def _taken_codes(self) -> Keyed:
+        """Those of the codes that some coupon has or had."""
+        keys = self._dialect.keys("codes", String())
+        source = keys.probing(t.coupon, "code_key", index="uq_coupon_code")
+        return self._keyed(select(t.coupon.c.code_key).select_from(source), keys)
+
+    def _redemptions(self) -> Keyed:
+        keys = self._ids()
+        found = select(*REDEMPTION_COLUMNS).select_from(keys.probing(t.redemption, "id")).order_by(t.redemption.c.id)
+        return self._keyed(self._dialect.locked(found, t.redemption), keys)
+
+    def _active_redemptions(self) -> Keyed:
+        """All active redemptions of customers in series."""
+        keys, redemption = self._pairs(), t.redemption.c
+        source = keys.probing(t.redemption, "customer_id", "series_id", index="uq_redemption_customer_use")
+        found = select(redemption.customer_id, redemption.series_id, redemption.id, redemption.redeemed_ms).select_from(source)
+        return self._keyed(found.where(redemption.reversed_ms.is_(None)), keys)
+
+    def _unredeemed(self) -> Keyed:
+        """The ids of what customers hold of series and have not redeemed, one more than may be revoked at once."""
+        keys, coupon = self._pairs(), t.coupon.c
+        customer_id, series_id = keys.columns
+        held = (coupon.customer_id == customer_id) & (coupon.series_id == series_id)
+        is_free = (coupon.org_id == org_parameter()) & held & coupon.revoked_ms.is_(None) & (coupon.redeemed == 0)
+        named = (coupon.customer_id, coupon.series_id, coupon.id)
+        return self._keyed(
+            self._dialect.first_of_each(
+                keys, named, is_free, REVOKE_COUPONS_MAX + 1, index="ix_coupon_customer", is_skipping=False
+            ),
+            keys,
+        )
 
     def _ids(self) -> Keys:
         return self._dialect.keys("ids", BigInteger())

@@ -8,12 +8,13 @@ from datetime import date
 
 from msgspec import Struct
 
-from couponry.core import expiry
+from couponry.core import expiry, holdings
 from couponry.core.codes import is_well_formed
 from couponry.core.commands import Claim, Item, Redeem
 from couponry.core.ids import is_coupon_id, org_of
 from couponry.core.limits import HOUR_MS, MONEY_MAX, REDEMPTION_AHEAD_MS_MAX
 from couponry.core.model import ALWAYS, Coupon, Customer, Handling, Org, Standing
+from couponry.core.rules.customer import consistent, found
 from couponry.core.series import ANY_TIME, Series
 from couponry.core.status import Code
 
@@ -49,19 +50,6 @@ Guard = Callable[[Attempt], Code | None]
 def customer_refusal(org: Org, matched: list[Customer | None]) -> Code | None:
     """B1-B4 in order, for redemption."""
     return consistent(matched) or found(matched) or not_fraudulent(org, matched) or label_allows(org, matched)
-
-
-def consistent(matched: list[Customer | None]) -> Code | None:
-    """B1: there is an identifier, all of them mean one customer, and that customer still exists."""
-    known = {customer.id: customer for customer in matched if customer}
-    if not matched or len(known) > 1 or any(customer.gone for customer in known.values()):
-        return Code.INVALID_CUSTOMER
-    return None
-
-
-def found(matched: list[Customer | None]) -> Code | None:
-    """B2: every identifier matches a customer of the org."""
-    return Code.CUSTOMER_NOT_FOUND if None in matched else None
 
 
 def not_fraudulent(org: Org, matched: list[Customer | None]) -> Code | None:
@@ -311,17 +299,12 @@ def warnings(attempt: Attempt) -> tuple[Code, ...]:
 
 def redemptions_left(attempt: Attempt) -> int:
     """How often this customer may still redeem this coupon: the least of L1-L4, never L5; -1 when none applies (rules 5)."""
-    terms, coupon = attempt.series.terms, attempt.coupon
-    left: list[int] = []
-    if not terms.is_multiple_use_allowed:
-        left.append(1 - coupon.redeemed)
-    if not terms.same_user_multiple_redeem:
-        left.append(1 - attempt.uses_by_customer)
-    if terms.redemption_per_coupon_max_limit > 0:
-        left.append(terms.redemption_per_coupon_max_limit - coupon.redeemed)
-    if terms.max_redemptions_in_series_per_user >= 0:
-        left.append(terms.max_redemptions_in_series_per_user - attempt.standing.redeemed)
-    return max(0, min(left)) if left else -1
+    return holdings.redemptions_left(
+        attempt.series.terms,
+        redeemed=attempt.coupon.redeemed,
+        by_customer=attempt.uses_by_customer,
+        in_series=attempt.standing.redeemed,
+    )
 
 
 def creates_own_record(attempt: Attempt) -> bool:

@@ -1,0 +1,103 @@
+"""What issue needs beside the series it names: what the customers hold, and the codes that nobody has."""
+
+from collections import Counter
+from typing import Protocol
+
+from couponry.core import expiry
+from couponry.core.codes import code_key
+from couponry.core.commands import Issue
+from couponry.core.model import Handling, Org
+from couponry.core.series import Series
+from couponry.store.batch import Batch
+from couponry.store.rows import coupon_from_row
+
+
+class CodesShort(Exception):
+    """Series for which more codes must be made before the batch can be settled, and how many."""
+
+    def __init__(self, org: Org, wanted: list[tuple[Series, int]]) -> None:
+        super().__init__(f"{len(wanted)} series need codes")
+        self.org = org
+        self.wanted = wanted
+
+
+class Codes(Protocol):
+    """Where codes that nobody knows yet come from."""
+
+    def draw(self, org: Org, series: Series, count: int) -> list[str] | None:
+        """Codes for this many coupons and some to spare; fewer when the series has no more; None when they must be made first."""
+
+    def put_back(self, org: Org, series: Series, codes: list[str]) -> None:
+        """Codes that were drawn and not used."""
+
+    def proved_dense(self, org: Org, series: Series) -> bool:
+        """Too many of the codes drawn were taken. Whether more of them can be had than this time."""
+
+
+def held(batch: Batch) -> None:
+    """The live coupons of customers who may hold one only, and when they last received one that excludes others."""
+    state = batch.state
+    pairs = {pair: series for pair in batch.issues if (series := state.series.get(pair[1]))}
+    now_local = {
+        series.id: expiry.local_time(state.now_ms // 1000, series.zone).replace(tzinfo=None).isoformat()
+        for series in pairs.values()
+        if not series.terms.is_multiple_vouchers_per_user_allowed or series.terms.client_handling_type is Handling.SHARED
+    }
+    keys = sorted((customer_id, series_id, now_local[series_id]) for customer_id, series_id in pairs if series_id in now_local)
+    for row in batch.selects.live_coupons.rows(batch.tx, batch.org_id, keys):
+        coupon = coupon_from_row(row)
+        assert coupon.customer_id is not None, "they were found by their customers"
+        state.coupons[coupon.id] = coupon
+        key = coupon.customer_id, coupon.series_id
+        state.live[key] = (*state.live.get(key, ()), coupon.id)
+    excluded = {(customer_id, other) for (customer_id, _), series in pairs.items() for other in series.exclusions}
+    for customer_id, series_id, at_ms in batch.selects.received.rows(batch.tx, batch.org_id, sorted(excluded)):
+        state.received[customer_id, series_id] = at_ms
+
+
+def pools(batch: Batch) -> None:
+    """The oldest codes of uploaded series, as many as the batch may give out."""
+    wanted = _wanted(batch, Handling.UPLOADED)
+    if not wanted:
+        return
+    keys = sorted((series.id, count) for series, count in wanted)
+    select, most = batch.selects.pools, max(count for _, count in keys)
+    parameters = {"org": batch.org_id, "most": most, **select.keys.bound(keys)}
+    for row in sorted(batch.tx.read(select.read, parameters)):
+        coupon = coupon_from_row(row)
+        batch.state.coupons.setdefault(coupon.id, coupon)
+        batch.state.pools.setdefault(coupon.series_id, []).append(coupon.id)
+
+
+def fresh_codes(batch: Batch, org: Org, codes: Codes) -> None:
+    """Codes for generated series that no coupon has or had. Raises CodesShort when some must be made first."""
+    wanted = _wanted(batch, Handling.GENERATED)
+    drawn = [(series, count, codes.draw(org, series, count)) for series, count in wanted]
+    short = [(series, count) for series, count, candidates in drawn if candidates is None]
+    if short:
+        for series, _, candidates in drawn:
+            codes.put_back(org, series, candidates or [])
+        raise CodesShort(org, short)
+    keys = sorted((code_key(code),) for _, _, candidates in drawn for code in candidates or ())
+    taken = {key for (key,) in batch.selects.taken_codes.rows(batch.tx, batch.org_id, keys)}
+    for series, count, candidates in drawn:
+        free = [code for code in candidates or () if code_key(code) not in taken]
+        if len(free) < count and codes.proved_dense(org, series):
+            raise CodesShort(org, [(series, count)])
+        batch.state.fresh_codes[series.id] = free
+
+
+def _wanted(batch: Batch, handling: Handling) -> list[tuple[Series, int]]:
+    """Series of one kind with the most coupons that the batch may issue of each."""
+    counts: Counter[int] = Counter()
+    for command, customer_id in batch.asked:
+        if isinstance(command, Issue) and customer_id:
+            counts.update(dict.fromkeys(command.series_ids, 0))
+            for series_id in command.series_ids:
+                counts[series_id] += command.count
+    found = ((batch.state.series.get(series_id), count) for series_id, count in sorted(counts.items()))
+    return [
+        (series, count)
+        for series, count in found
+        if series and series.terms.client_handling_type is handling and not series.terms.external_issual
+    ]
