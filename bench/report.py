@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from bench.machine import CpuUse
 from bench.pgbench import CLIENTS, PgbenchResult
+from bench.reads import slowdowns
 from bench.scenarios import ALONE, CHECK, HOT, HUNDRED, SPREAD, Run, Scenario
 
 REDEEM_TO_PGBENCH_MIN: Final = {"sqlite": 1.5, "postgresql": 1.0}
@@ -80,16 +81,9 @@ def goals(result: DatabaseResult) -> Iterator[Goal]:
         yield Goal("one shared code under a cap", f">= {HOT_TO_SPREAD_MIN} x spread", reached, hot / spread >= HOT_TO_SPREAD_MIN)
     if len(result.growth) > 1:
         few, many = min(result.growth), max(result.growth)
-        growth = _growth(result, few, many)
-        yield Goal(
-            f"{many:,} coupons stored against {few:,}", f"<= {GROWTH_MAX} x the time", f"{growth:.2f} x", growth <= GROWTH_MAX
-        )
-
-
-def _growth(result: DatabaseResult, few: int, many: int) -> float:
-    """How much longer a redeem takes."""
-    before, after = (median(run.per_second for run in result.growth[count]) for count in (few, many))
-    return before / after
+        for name, growth in slowdowns(result.growth[few], result.growth[many]):
+            what = f"{name}: {many:,} coupons stored against {few:,}"
+            yield Goal(what, f"<= {GROWTH_MAX} x the time", f"{growth:.2f} x", growth <= GROWTH_MAX)
 
 
 def markdown(about: dict[str, dict[str, str]], command: str, data: str, results: Sequence[DatabaseResult]) -> str:

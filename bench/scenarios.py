@@ -11,7 +11,7 @@ from bench.installation import Installation
 from bench.load import NORMAL_CODE, LoadResult, compiled, run_load, write_requests
 from bench.machine import CpuUse, cpu_used
 
-Kind = Literal["redeem", "hot", "check"]
+Kind = Literal["redeem", "hot", "check", "read"]
 
 
 @dataclass(frozen=True)
