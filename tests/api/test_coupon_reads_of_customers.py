@@ -511,3 +511,22 @@ def test_detailed_list_ends_somewhere(shop: Shop, front: Front) -> None:
         assert "FIRST" not in {one["code"] for one in body[key]}
         assert [warning["code"] for warning in body["warnings"]] == [1060]
     assert page(front, limit=1)["pagination"]["total"] == COUPONS_LISTED_MAX + 1
+
+
+def test_issued_redeemed_reversed(shop: Shop, front: Front) -> None:
+    """What the other endpoints did is what reads tell."""
+    body = {
+        "seriesId": series_id(shop, "MON"),
+        "customer": MIRA,
+        "metadata": {"sourceType": "CAMPAIGN", "sourceId": "7", "sourceActivity": "mail", "notes": "n", "reason": "r"},
+    }
+    issued = front.ask("POST", "/v2/coupon/issue", json=body).json()
+    code = issued["code"]
+    done = redeem(front, code, transactionNumber="INV-1")
+    assert front.ask("POST", "/v2/coupon/reactivate", json={"redemptionIds": [done]}).json()["success"]
+    (one,) = coupons(front, status="REDEEMABLE")
+    assert (one["id"], one["issuedAt"], one["redemptionCount"], one["redemptions"]) == (issued["id"], STORE, 0, [])
+    assert [(undone["id"], undone["isReversed"]) for undone in one["reversedRedemptions"]] == [(done, True)]
+    (found,) = front.ask("GET", "/v2/coupon", params={"couponCodes": code, "includeIssualDetails": "true"}).json()["data"]
+    assert found.pop("couponIssualDetails") == body["metadata"]
+    assert found == {name: issued[name] for name in found}
