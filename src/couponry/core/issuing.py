@@ -102,7 +102,7 @@ def _take(fold: Fold, org: Org, command: Issue, customer: Customer, series: Seri
         series=series,
         is_in_audience=(series.id, customer.id) in state.audience,
         standing=standing,
-        holds_one=bool(_live(fold, customer, series)),
+        holds_one=not rules.may_hold_several(series) and bool(_live(fold, customer, series)),
         excluded_ms=_excluded_ms(fold, customer, series),
         series_issued=state.series_issued.get(series.id, 0),
         now_ms=state.now_ms,
@@ -112,7 +112,8 @@ def _take(fold: Fold, org: Org, command: Issue, customer: Customer, series: Seri
         return coupon
     fold.put(state.coupons, coupon.id, coupon)
     fold.put(state.standings, key, replace(standing, issued=standing.issued + 1, last_issued_ms=state.now_ms))
-    fold.put(state.live, key, (*state.live.get(key, ()), coupon.id))
+    if not rules.may_hold_several(series):
+        fold.put(state.live, key, (*state.live.get(key, ()), coupon.id))
     fold.put(state.received, key, state.now_ms)
     fold.put(state.series_issued, series.id, receipt.series_issued + 1)
     return coupon

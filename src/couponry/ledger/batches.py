@@ -13,7 +13,9 @@ import structlog
 
 from couponry.core.decide import decide
 from couponry.core.limits import BATCH_ITEMS_MAX, RECONNECT_PAUSE_MS, WRITE_TRIES_MAX
+from couponry.core.model import Org
 from couponry.core.plan import Outcome, Plan, failure
+from couponry.core.series import Series
 from couponry.core.state import State
 from couponry.core.status import Code
 from couponry.ledger.code_stock import CodeStock
@@ -77,6 +79,7 @@ class Writer:
         lost = [entry.lost for entry in entries if entry.lost]
         assert not lost or (len(lost) == len(entries) and len({each.written for each in lost}) == 1), "of one commit"
         plan: Plan | None = None
+        state: State | None = None
         first_event_id = 0
         try:
             ids = self._serials.for_batch(org_id, sum(entry.command.rows_max + 1 for entry in entries))
@@ -101,19 +104,26 @@ class Writer:
                     entry.lost = LostCommit(written, outcome)
             for entry in entries:
                 entry.unseal()
+            if state and isinstance(error, StoreError) and error.trouble is Trouble.CONFLICT:
+                for org, series in _generated(state):
+                    self._codes.clash(org, series)
             raise
         self._put_back(state)
         return plan.outcomes
 
     def _put_back(self, state: State) -> None:
-        for series_id, codes in state.fresh_codes.items():
-            series = state.series[series_id]
-            if state.org and series:
-                self._codes.put_back(state.org, series, codes[state.taken.get(series_id, 0) :])
+        for org, series in _generated(state):
+            self._codes.put_back(org, series, state.fresh_codes[series.id][state.taken.get(series.id, 0) :])
 
     def reconnect(self) -> None:
         """Drop all pooled connections."""
         self._database.close()
+
+
+def _generated(state: State) -> list[tuple[Org, Series]]:
+    """The series that codes were drawn for."""
+    found = [state.series[series_id] for series_id in state.fresh_codes]
+    return [(state.org, series) for series in found if state.org and series]
 
 
 def is_commit_lost(error: BaseException) -> bool:

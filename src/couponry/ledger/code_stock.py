@@ -17,10 +17,14 @@ from couponry.store.serials import reserve_codes
 
 @dataclass(slots=True)
 class _Stock:
-    """Codes of one shape for one series; `is_dense` once many were taken already, `is_empty` when there are no more serials."""
+    """Codes of one shape for one series.
+
+    `has_clashed` once one was taken already, `is_dense` once too many were; `is_empty` when there are no more serials.
+    """
 
     maker: CodeMaker
     codes: list[str] = field(default_factory=list)
+    has_clashed: bool = False
     is_dense: bool = False
     is_empty: bool = False
 
@@ -50,6 +54,16 @@ class CodeStock:
         if stock:
             stock.codes[:0] = codes
 
+    def have_clashed(self, org: Org, series: Series) -> bool:
+        """Whether a code of the series was ever found taken, so that others must be looked up before they are used."""
+        return self._stocks[_key(org, series)].has_clashed
+
+    def clash(self, org: Org, series: Series) -> None:
+        """A batch collided with what others wrote: perhaps by a code of this series."""
+        stock = self._stocks.get(_key(org, series))
+        if stock:
+            stock.has_clashed = True
+
     def proved_dense(self, org: Org, series: Series) -> bool:
         """Too many of the candidates were taken: from now on there are 20 for each coupon. Whether there were fewer before."""
         stock = self._stocks[_key(org, series)]
@@ -76,7 +90,7 @@ class CodeStock:
 
 
 def _wanted(stock: _Stock, count: int) -> int:
-    return count * CODE_TRIES_MAX if stock.is_dense else count + CODE_TRIES_MAX - 1
+    return count if not stock.has_clashed else count * CODE_TRIES_MAX if stock.is_dense else count + CODE_TRIES_MAX - 1
 
 
 def _key(org: Org, series: Series) -> tuple[int, int, CodeShape]:

@@ -7,6 +7,7 @@ from couponry.core import expiry
 from couponry.core.codes import code_key
 from couponry.core.commands import Issue
 from couponry.core.model import Handling, Org
+from couponry.core.rules.issue import may_hold_several
 from couponry.core.series import Series
 from couponry.store.batch import Batch
 from couponry.store.rows import coupon_from_row
@@ -30,6 +31,9 @@ class Codes(Protocol):
     def put_back(self, org: Org, series: Series, codes: list[str]) -> None:
         """Codes that were drawn and not used."""
 
+    def have_clashed(self, org: Org, series: Series) -> bool:
+        """Whether a code of the series was ever found taken, so that others must be looked up before they are used."""
+
     def proved_dense(self, org: Org, series: Series) -> bool:
         """Too many of the codes drawn were taken. Whether more of them can be had than this time."""
 
@@ -41,7 +45,7 @@ def held(batch: Batch) -> None:
     now_local = {
         series.id: expiry.local_time(state.now_ms // 1000, series.zone).replace(tzinfo=None).isoformat()
         for series in pairs.values()
-        if not series.terms.is_multiple_vouchers_per_user_allowed or series.terms.client_handling_type is Handling.SHARED
+        if not may_hold_several(series)
     }
     keys = sorted((customer_id, series_id, now_local[series_id]) for customer_id, series_id in pairs if series_id in now_local)
     for row in batch.selects.live_coupons.rows(batch.tx, batch.org_id, keys):
@@ -70,7 +74,10 @@ def pools(batch: Batch) -> None:
 
 
 def fresh_codes(batch: Batch, org: Org, codes: Codes) -> None:
-    """Codes for generated series that no coupon has or had. Raises CodesShort when some must be made first."""
+    """Codes for generated series, which no coupon has or had. Raises CodesShort when some must be made first.
+
+    A code that others uploaded is as rare as a good guess: codes are looked up only once one has collided with the unique index.
+    """
     wanted = _wanted(batch, Handling.GENERATED)
     drawn = [(series, count, codes.draw(org, series, count)) for series, count in wanted]
     short = [(series, count) for series, count, candidates in drawn if candidates is None]
@@ -78,7 +85,8 @@ def fresh_codes(batch: Batch, org: Org, codes: Codes) -> None:
         for series, _, candidates in drawn:
             codes.put_back(org, series, candidates or [])
         raise CodesShort(org, short)
-    keys = sorted((code_key(code),) for _, _, candidates in drawn for code in candidates or ())
+    doubtful = [candidates or [] for series, _, candidates in drawn if codes.have_clashed(org, series)]
+    keys = sorted((code_key(code),) for candidates in doubtful for code in candidates)
     taken = {key for (key,) in batch.selects.taken_codes.rows(batch.tx, batch.org_id, keys)}
     for series, count, candidates in drawn:
         free = [code for code in candidates or () if code_key(code) not in taken]

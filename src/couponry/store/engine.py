@@ -1,6 +1,7 @@
 """Connections and transactions. A batch's transaction begins and commits here and nowhere else."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum, auto
@@ -90,13 +91,15 @@ class Database:
     """One database, SQLite or PostgreSQL, by its URL. `lock_wait_ms` bounds each wait for a lock.
 
     Where it `is_keyed`, every statement finds its rows by key. PostgreSQL's planner must not think otherwise, which it does while
-    a table that was just filled has no statistics: it would then scan the whole org for a batch.
+    a table that was just filled has no statistics: it would then scan the whole org for a batch. A plan made when a table was all
+    but empty is as bad, and would be kept until statistics come; so plans are made anew every few seconds.
     """
 
     def __init__(
         self, url: str, *, lock_wait_ms: int = limits.LOCK_WAIT_MS_MAX, connections: int = 4, is_keyed: bool = False
     ) -> None:
         self.url = url
+        self._is_planned_anew = is_keyed and make_url(url).get_backend_name() != "sqlite"
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.dialect: Dialect = Sqlite() if self.is_sqlite else Postgresql()
         self.engine = (
@@ -125,6 +128,8 @@ class Database:
         try:
             with engine.begin() as connection:
                 transaction = kind(connection, self.dialect)
+                if self._is_planned_anew:
+                    _forget_old_plans(connection)
                 with self._noticing_loss(connection):
                     yield transaction
                 transaction.stage = Stage.COMMIT
@@ -141,6 +146,13 @@ class Database:
             if self.dialect.trouble(error) is Trouble.UNREACHABLE:
                 connection.invalidate(error)
             raise
+
+
+def _forget_old_plans(connection: Connection) -> None:
+    now_s = time.monotonic()
+    if now_s - connection.info.setdefault("planned_s", now_s) > limits.PLAN_KEPT_MS_MAX / 1000:
+        connection.exec_driver_sql("DISCARD PLANS")
+        connection.info["planned_s"] = now_s
 
 
 def _named(error: BaseException) -> str:
@@ -186,7 +198,13 @@ def _postgresql_engine(url: str, lock_wait_ms: int, connections: int, *, is_keye
         "timezone": "UTC",
     }
     if is_keyed:
-        settings |= {"enable_hashjoin": "off", "enable_mergejoin": "off", "plan_cache_mode": "force_generic_plan", "jit": "off"}
+        settings |= {
+            "enable_seqscan": "off",
+            "enable_hashjoin": "off",
+            "enable_mergejoin": "off",
+            "plan_cache_mode": "force_generic_plan",
+            "jit": "off",
+        }
     return create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=connections,

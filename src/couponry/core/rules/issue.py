@@ -107,9 +107,7 @@ def not_excluded(receipt: Receipt) -> Code | None:
 
 def holds_none(receipt: Receipt) -> Code | None:
     """J7: the customer holds no live coupon of the series, unless there may be several; of a shared code there is ever one."""
-    terms = receipt.series.terms
-    may_hold_several = terms.is_multiple_vouchers_per_user_allowed and terms.client_handling_type is not Handling.SHARED
-    return None if may_hold_several or not receipt.holds_one else Code.HOLDS_A_COUPON
+    return Code.HOLDS_A_COUPON if receipt.holds_one and not may_hold_several(receipt.series) else None
 
 
 def customer_limit_left(receipt: Receipt) -> Code | None:
@@ -156,6 +154,11 @@ def refusal(receipt: Receipt) -> Code | None:
         if code is not None:
             return code
     return None
+
+
+def may_hold_several(series: Series) -> bool:
+    """Whether a customer may hold several coupons of the series; of a shared code there is one record each (rules 3)."""
+    return series.terms.is_multiple_vouchers_per_user_allowed and series.terms.client_handling_type is not Handling.SHARED
 
 
 def is_sent_again(code: Code, series: Series, command: Issue) -> bool:
