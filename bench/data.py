@@ -19,6 +19,7 @@ from bench.load import http_request
 
 TILL: Final = "bench-till"
 PASSWORD: Final = "bench"
+ISSUE_SERIES: Final = "ISSUED"
 HOT_CODE: Final = "HOTCODE"
 HOT_CAP: Final = 1_000_000_000
 FIRST_MOBILE: Final = 919_000_000_000
@@ -105,10 +106,12 @@ def write_series(path: Path, size: Size) -> None:
     }
     single_use = {"clientHandlingType": "DISC_CODE", "anyUser": "false", "maxRedemptionsInSeriesPerUser": "100000"}
     many_uses = {"isMultipleUseAllowed": "true", "sameUserMultipleRedeem": "true", "maxRedeem": str(HOT_CAP)}
+    many_held = {"clientHandlingType": "DISC_CODE", "isMultipleVouchersPerUserAllowed": "true"}
     hot = {"clientHandlingType": "GENERIC", "genericCode": HOT_CODE, "anyUser": "true", **many_uses}
     rows = [{"seriesCode": series_code(n), **shared, **single_use} for n in range(size.series)]
+    rows.append({"seriesCode": ISSUE_SERIES, **shared, **many_held})
     rows.append({"seriesCode": "HOT", **shared, **hot})
-    header = tuple(rows[0] | rows[-1])
+    header = tuple(rows[0] | rows[-2] | rows[-1])
     write_rows(path, header, ([row.get(name, "") for name in header] for row in rows))
 
 
@@ -152,3 +155,12 @@ def check_requests(coupons: Coupons) -> Iterator[bytes]:
     for serial in serials:
         query = urlencode({"mobile": mobile(coupons.customer(serial)), "code": coupons.code(serial)})
         yield http_request("GET", f"/v2/coupon/is_redeemable?{query}", authorization())
+
+
+def issue_requests(series_id: int, size: Size, together: int) -> Iterator[bytes]:
+    """A coupon for every customer, by `POST /v2/coupon/issue`, or several by `/v2/coupon/issue/multiple`."""
+    headers = {**authorization(), "Content-Type": "application/json"}
+    target, more = ("/v2/coupon/issue", {}) if together == 1 else ("/v2/coupon/issue/multiple", {"count": together})
+    for n in range(size.customers):
+        body = {"seriesId": series_id, "customer": {"mobile": mobile(n * CUSTOMER_STEP % size.customers)}, **more}
+        yield http_request("POST", target, headers, json.dumps(body).encode())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data import PASSWORD, TILL, Coupons, Size, write_customers, write_series
+from bench.data import ISSUE_SERIES, PASSWORD, TILL, Coupons, Size, write_customers, write_series
 from bench.server import Couponry
 
 
@@ -25,6 +25,11 @@ class Installation:
         self._import("coupons", path, coupons.count)
         return coupons
 
+    @property
+    def issue_series_id(self) -> int:
+        """The series that coupons are issued of."""
+        return self.couponry.series_id(self.org_id, ISSUE_SERIES)
+
     def _import(self, what: str, path: Path, rows: int) -> None:
         said = self.couponry.run("import", what, str(path), "--org", str(self.org_id))
         if said["imported"] != rows or said["failed"]:
@@ -38,7 +43,7 @@ class Installation:
         self._import("customers", path, self.size.customers)
         path = self.folder / "series.csv"
         write_series(path, self.size)
-        self._import("series", path, self.size.series + 1)
+        self._import("series", path, self.size.series + 2)
 
 
 def installed(database_url: str, folder: Path, size: Size) -> Installation:

@@ -6,23 +6,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from bench.data import Coupons, check_requests, hot_requests, redeem_requests
+from bench.data import Coupons, check_requests, hot_requests, issue_requests, redeem_requests
 from bench.installation import Installation
 from bench.load import NORMAL_CODE, LoadResult, compiled, run_load, write_requests
 from bench.machine import CpuUse, cpu_used
 
-Kind = Literal["redeem", "hot", "check", "read"]
+Kind = Literal["redeem", "hot", "check", "issue", "read"]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`per_second_max` is how many requests per second are prepared for: a redeem's coupon can't be used again."""
+    """`per_second_max` is how many requests per second are prepared for: a redeem's coupon can't be used again.
+
+    `label` stands before the number that tells what an answer says.
+    """
 
     name: str
     kind: Kind
     connections: int
     per_second_max: int
     together: int = 1
+    label: str = '"code":'
+
+    @property
+    def success(self) -> int:
+        """The number that a success has after the label."""
+        return NORMAL_CODE if self.kind != "issue" else 0 if self.together == 1 else self.together
 
 
 SPREAD: Final = Scenario("redeem-64", "redeem", 64, 14_000)
@@ -30,6 +39,8 @@ HOT: Final = Scenario("hot-64", "hot", 64, 20_000)
 ALONE: Final = Scenario("redeem-1", "redeem", 1, 2_500)
 HUNDRED: Final = Scenario("redeem-100-together", "redeem", 16, 700, together=100)
 CHECK: Final = Scenario("check-64", "check", 64, 0)
+ISSUE: Final = Scenario("issue-64", "issue", 64, 0, label='"redemptionCount":')
+ISSUE_SEVERAL: Final = Scenario("issue-500-together", "issue", 8, 0, together=500, label='"successCount":')
 SCENARIOS: Final = (
     ALONE,
     Scenario("redeem-16", "redeem", 16, 10_000),
@@ -41,6 +52,8 @@ SCENARIOS: Final = (
     Scenario("check-16", "check", 16, 0),
     CHECK,
     Scenario("check-256", "check", 256, 0),
+    ISSUE,
+    ISSUE_SEVERAL,
 )
 
 
@@ -55,20 +68,23 @@ class Pace:
 
 @dataclass(frozen=True)
 class Run:
-    """`per_second` counts coupons that were redeemed or found redeemable (700), nothing else; latencies are of requests."""
+    """`per_second` counts coupons that were redeemed, found redeemable or issued, nothing else; latencies are of requests.
+
+    `stored` is by how many redemptions, or issued coupons, the database grew.
+    """
 
     scenario: Scenario
     per_second: float
     load: LoadResult
     cpu: CpuUse
-    redeemed: int = 0
+    stored: int = 0
     told: int = 0
     complaints: list[str] = field(default_factory=list)
 
     @property
     def is_true(self) -> bool:
         """Whether the database holds what clients were told, and nothing that nobody asked for."""
-        return self.told <= self.redeemed <= self.told + self.load.unanswered * self.scenario.together
+        return self.told <= self.stored <= self.told + self.load.unanswered * self.scenario.together
 
 
 class Runner:
@@ -88,19 +104,19 @@ class Runner:
         requests = self._prepared(scenario)
         couponry, org_id = self.installation.couponry, self.installation.org_id
         couponry.settle()
-        before = couponry.redemptions(org_id)
-        options = [f"--warmup={self.pace.warmup_s}", f"--seconds={self.pace.seconds}"]
-        parts = [part for option in options for part in option.split("=")]
-        if scenario.kind == "check":
+        count = couponry.issued if scenario.kind == "issue" else couponry.redemptions
+        before = count(org_id)
+        parts = ["--warmup", str(self.pace.warmup_s), "--seconds", str(self.pace.seconds), "--label", scenario.label]
+        if scenario.kind in {"check", "issue"}:
             parts.append("--wrap")
         with cpu_used(couponry.pid, self.database_pid) as cpu, watch or nullcontext():
             load = run_load(compiled(), couponry.port, requests, scenario.connections, *parts)
         requests.unlink()
-        redeemed = couponry.redemptions(org_id) - before
-        told = 0 if scenario.kind == "check" else load.all.numbers.get(NORMAL_CODE, 0) * scenario.together
-        good = load.window.numbers.get(NORMAL_CODE, 0) * scenario.together
+        stored = count(org_id) - before
+        told = 0 if scenario.kind == "check" else load.all.numbers.get(scenario.success, 0) * scenario.together
+        good = load.window.numbers.get(scenario.success, 0) * scenario.together
         per_second = good / load.seconds if load.seconds else 0.0
-        run = Run(scenario, per_second, load, cpu, redeemed, told)
+        run = Run(scenario, per_second, load, cpu, stored, told)
         run.complaints.extend(_complaints(run))
         return run
 
@@ -109,6 +125,9 @@ class Runner:
         size = self.installation.size
         if scenario.kind == "check":
             write_requests(path, check_requests(Coupons("BASE", size.coupons, size)))
+            return path
+        if scenario.kind == "issue":
+            write_requests(path, issue_requests(self.installation.issue_series_id, size, scenario.together))
             return path
         count = round(scenario.per_second_max * (self.pace.warmup_s + self.pace.seconds)) * scenario.together
         name = next(self._batches)
@@ -128,13 +147,14 @@ def _names() -> Iterator[str]:
 def _complaints(run: Run) -> Iterator[str]:
     load = run.load
     if not run.is_true:
-        yield f"clients were told of {run.told:,} redemptions, the database holds {run.redeemed:,}"
+        what = "issued coupons" if run.scenario.kind == "issue" else "redemptions"
+        yield f"clients were told of {run.told:,} {what}, the database holds {run.stored:,}"
     if load.unanswered or load.connect_failures:
         yield (
             f"{load.unanswered} requests without an answer: {load.closed} cut off, {load.timed_out} late, "
             f"{load.malformed} malformed; {load.connect_failures} connections refused"
         )
-    if refused := load.all.answers - load.all.numbers.get(NORMAL_CODE, 0):
+    if refused := load.all.answers - load.all.numbers.get(run.scenario.success, 0):
         yield f"{refused} refused: codes {load.all.numbers}, statuses {load.all.statuses}"
     if load.ran_out:
         yield f"the prepared requests ran out after {load.seconds:.1f} s"

@@ -76,6 +76,14 @@ class Couponry:
         """How many redemptions the database holds."""
         return int(self._scalar("SELECT count(*) FROM redemption WHERE org_id = {} AND reversed_ms IS NULL", org_id))
 
+    def issued(self, org_id: int) -> int:
+        """How many coupons tills have issued."""
+        return int(self._scalar("SELECT count(*) FROM coupon WHERE org_id = {} AND issued_till_id IS NOT NULL", org_id))
+
+    def series_id(self, org_id: int, code: str) -> int:
+        """The series of that code, which must need no quoting."""
+        return int(self._scalar(f"SELECT id FROM series WHERE org_id = {{}} AND code_key = '{code}'", org_id))
+
     def _scalar(self, statement: str, org_id: int) -> Any:
         if self.database_url.startswith("sqlite:///"):
             with closing(sqlite3.connect(self.database_url.removeprefix("sqlite:///"))) as file:
