@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from couponry.api.admin import explain, refusals, reverse
+from couponry.api.admin import explain, refusals, reverse, what_if
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
 from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, redeem, transactions
@@ -20,4 +20,15 @@ class Area(Protocol):
         """Its Falcon resources by path."""
 
 
-AREAS: Final[tuple[Area, ...]] = (redeem, issue, lifecycle, reverse, explain, refusals, coupon_reads, customers, transactions)
+AREAS: Final[tuple[Area, ...]] = (
+    redeem,
+    issue,
+    lifecycle,
+    reverse,
+    explain,
+    refusals,
+    what_if,
+    coupon_reads,
+    customers,
+    transactions,
+)
