@@ -59,7 +59,7 @@ class Applier:
         bill = ("amount", "transaction_number", "bill_id", "custom_fields")
         self._amendments = dialect.update(t.redemption, key=("id",), added=(), assigned=bill)
         standing = ("customer_id", "series_id"), ("issued", "redeemed", "uses"), ("last_issued_ms", "last_redeemed_ms")
-        self._new_standings = dialect.insert(t.customer_series, (*standing[1], *standing[2], *standing[0]))
+        self._new_standings = dialect.insert_about_customers(t.customer_series, (*standing[1], *standing[2], *standing[0]))
         self._standings = dialect.update(t.customer_series, key=standing[0], added=standing[1], assigned=standing[2])
         self._counters = dialect.insert_or_add(
             t.series_counter,
