@@ -50,13 +50,11 @@ MIRA: Final = Customer(
 )
 
 
-def offer(series_id: int, description: str, *rest: Any) -> SeriesOffer:
-    return SeriesOffer(series_id, description, *rest, {})
-
-
-MONSOON: Final = offer(5001, "Monsoon 15", "15 percent, up to 200", "MON15", "PERC", Decimal(15), Decimal("200.000"), "BILL")
-VISIT: Final = offer(5002, "Visit reward", "Visit reward", "NO_VALUE", "ABS", Decimal(50), Decimal(0), "BILL")
-SOLO: Final = offer(5003, "One each", "One each", "NO_VALUE", "ABS", Decimal(50), Decimal(0), "BILL")
+MONSOON: Final = SeriesOffer(
+    5001, "Monsoon 15", "15 percent, up to 200", "MON15", "PERC", Decimal(15), Decimal("200.000"), "BILL", {}
+)
+VISIT: Final = SeriesOffer(5002, "Visit reward", "Visit reward", "NO_VALUE", "ABS", Decimal(50), Decimal(0), "BILL", {})
+SOLO: Final = SeriesOffer(5003, "One each", "One each", "NO_VALUE", "ABS", Decimal(50), Decimal(0), "BILL", {})
 
 
 def issued(coupon_id: int, code: str) -> IssuedCoupon:

@@ -104,7 +104,10 @@ class Petitions:
         if isinstance(taken, Code):
             return taken
         _, body, seat = taken
-        codes = tuple({code_key(code): code for code in reversed(body.coupon_codes or ())}.values())[::-1]
+        first: dict[str, str] = {}
+        for code in body.coupon_codes or ():
+            first.setdefault(code_key(code), code)
+        codes = tuple(first.values())
         customer = _customer(call, seat, body.customer)
         if not codes and not customer:
             return Code.REVOKE_TARGET_MISSING
