@@ -17,10 +17,10 @@ class Admin:
         shop.client(key=KEY, is_admin=True)
         self._front = front
         answer = front.ask("POST", TOKEN, json={"key": KEY, "secret": "pLz8"}, auth=None)
-        self._headers = {"Authorization": f"Bearer {answer.json()['data']['accessToken']}"}
+        self.headers = {"Authorization": f"Bearer {answer.json()['data']['accessToken']}"}
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        return self._front.ask(method, f"/admin/v1{path}", auth=None, headers=self._headers, **more)
+        return self._front.ask(method, f"/admin/v1{path}", auth=None, headers=self.headers, **more)
 
     def explain(self, **query: Any) -> dict[str, Any]:
         """An explanation for Mira at the till, unless told otherwise."""

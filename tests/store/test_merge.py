@@ -282,6 +282,7 @@ class TestOneAfterTheOther:
 
     def test_merged_after_the_load_of_an_issue(self, shop: Database) -> None:
         write(shop, series(9, client_handling_type=Handling.UPLOADED), pool_coupon(91, "POOL1", series_id=9))
+        run_sql(shop, "UPDATE series_counter SET uploaded = 1 WHERE series_id = 9")
         asked = Issue(ORG, place(), V["customer"], (9,))
         with pytest.raises(StoreError) as raised:
             InSteps(shop).settle(asked, lambda _: merged(shop), nothing)
