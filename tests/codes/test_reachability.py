@@ -11,13 +11,17 @@ import pytest
 from couponry.core.status import Code
 from couponry.store.engine import Database
 from tests.api.shop import Shop
+from tests.codes.customers import CUSTOMERS
 from tests.codes.decided import DECIDED
 from tests.codes.failed import FAILED
+from tests.codes.issue import ISSUED
+from tests.codes.lifecycle import CHANGED
 from tests.codes.reads import READ
 from tests.codes.scene import BOTH, Scene, Told
+from tests.codes.series import SERIES
 from tests.databases import PostgresServer, fresh_postgresql
 
-RULED: Final = {**DECIDED, **READ}
+RULED: Final = {**DECIDED, **ISSUED, **CHANGED, **READ, **SERIES, **CUSTOMERS}
 """What rules decide, area by area."""
 
 
