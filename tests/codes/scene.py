@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 from msgspec import Struct
 
+from tests.api.holdings import series_id
 from tests.api.shop import MIRA, Front, Shop
 
 BOTH: Final = ("sqlite", "postgresql")
@@ -35,10 +36,19 @@ class Scene:
     def is_sqlite(self) -> bool:
         return self.shop.database.is_sqlite
 
+    def new_name(self) -> str:
+        """A code that nothing has yet."""
+        return f"SCENE{next(self._numbers)}"
+
+    def series(self, **terms: Any) -> int:
+        """The id of a new series with these terms."""
+        self.last_series = self.new_name()
+        self.shop.series(seriesCode=self.last_series, **terms)
+        return series_id(self.shop, self.last_series)
+
     def coupon(self, *, mobile: str = MIRA["mobile"], coupon: dict[str, str] | None = None, **terms: Any) -> str:
         """A coupon of a new series with these terms; Mira's, unless it is somebody else's or nobody's."""
-        self.last_series = f"SCENE{next(self._numbers)}"
-        self.shop.series(seriesCode=self.last_series, **terms)
+        self.series(**terms)
         return self.shop.coupon(series=self.last_series, mobile=mobile, **(coupon or {}))
 
     def redeem(self, *codes: str, **more: Any) -> Told:

@@ -10,8 +10,6 @@ from typing import Final, Self
 
 _TRY_AGAIN: Final = "Coupon processing failed, Please try again later"
 _MISCONFIGURED: Final = "Invalid configuration. Please report to capillary support"
-_ISSUE: Final = "series and issue"
-_LIFECYCLE: Final = "lifecycle"
 _V11: Final = "v1.1"
 _VALIDATION: Final = "validation codes and hooks"
 _UPLOADS: Final = "uploads"
@@ -161,109 +159,100 @@ class Code(Enum):
     VALIDATION_NOT_REQUIRED = 726, "Validation not required", "R Q", "warning: a validation code for a series that needs none"
 
     # Issue: J0-J13, and what cuts an issue of several short (logged as warnings 679, 626, 621, 702, 678).
-    SERIES_ID_MISSING = 746, "Please provide series id", "I S", "J0: no series id", _ISSUE
-    SERIES_ID_MISSING_FOR_SEVERAL = 756, "seriesId is mandatory to set", "M", "J0: no series id", _ISSUE
-    COUNT_TOO_SMALL = 756, "count should be greater than 0", "M", "J0: count below 1", _ISSUE
-    COUNT_TOO_LARGE = 677, "Invalid coupon count. Minimum 1 and Maximum 500.", "M", "J0: count over 500", _ISSUE
-    UNKNOWN_SERIES = 707, "Coupon Series ID is invalid", "I M", "J1: no such series in the org", _ISSUE
-    UNKNOWN_SERIES_NAMED = 707, "Coupon Series ID = {x} is invalid", "I", "J1 in bulk issue and v1.1", _ISSUE
-    WRONG_SOURCE = 777, "coupon source not valid for issue coupon", "I M", "J2: an external series, or an unknown source", _ISSUE
+    SERIES_ID_MISSING = 746, "Please provide series id", "I S", "J0: no series id"
+    SERIES_ID_MISSING_FOR_SEVERAL = 756, "seriesId is mandatory to set", "M", "J0: no series id"
+    COUNT_TOO_SMALL = 756, "count should be greater than 0", "M", "J0: count below 1"
+    COUNT_TOO_LARGE = 677, "Invalid coupon count. Minimum 1 and Maximum 500.", "M", "J0: count over 500"
+    UNKNOWN_SERIES = 707, "Coupon Series ID is invalid", "I M", "J1: no such series in the org"
+    UNKNOWN_SERIES_NAMED = 707, "Coupon Series ID = {x} is invalid", "I", "J1 in bulk issue and v1.1"
+    WRONG_SOURCE = 777, "coupon source not valid for issue coupon", "I M", "J2: an external series, or an unknown source"
     FRAUD_CUSTOMER_AT_ISSUE = (
         750,
         "Operation not allowed. Not allowed - customer is marked as fraud.",
         "I M N",
         "J4: fraud status in the org's blocking set",
-        _ISSUE,
     )
-    EXCLUDED = 709, "Coupon processing failed: mutually exclusive coupon already issued", "I M", "J6", _ISSUE
-    HOLDS_A_COUPON = 709, "Coupon processing failed: user already has a coupon", "I M", "J7: and must not get it again", _ISSUE
-    CUSTOMER_HAS_ENOUGH = 709, "Coupon processing failed: max coupon per user exceeded", "I M", "J8: maxVouchersPerUser", _ISSUE
-    ISSUED_TOO_SOON = 709, "Coupon processing failed: minimum days between coupons not elapsed", "I M", "J9", _ISSUE
-    NO_CODE_LEFT = 722, "Unable to create coupon", "I M F", "J11: the pool is empty, or 20 codes in a row were taken", _ISSUE
+    EXCLUDED = 709, "Coupon processing failed: mutually exclusive coupon already issued", "I M", "J6"
+    HOLDS_A_COUPON = 709, "Coupon processing failed: user already has a coupon", "I M", "J7: and must not get it again"
+    CUSTOMER_HAS_ENOUGH = 709, "Coupon processing failed: max coupon per user exceeded", "I M", "J8: maxVouchersPerUser"
+    ISSUED_TOO_SOON = 709, "Coupon processing failed: minimum days between coupons not elapsed", "I M", "J9"
+    NO_CODE_LEFT = 722, "Unable to create coupon", "I M F", "J11: the pool is empty, or 20 codes in a row were taken"
     ONE_PER_CUSTOMER = (
         5004,
         "Issue only one coupon. Since isAllowMultipleVouchersPerUser=false.",
         "M",
         "the first is issued, more are not allowed",
-        _ISSUE,
     )
     ONE_SHARED_CODE = (
         5004,
         "Cannot issue more than one GENERIC coupon code.",
         "M",
         "the first is issued, more make no sense",
-        _ISSUE,
     )
-    CUT_BY_SERIES = 5001, "max create for series exceeded", "M", "maxCreate cuts the batch", _ISSUE
-    CUT_BY_CUSTOMER = 5002, "max coupon per user exceeded", "M", "maxVouchersPerUser cuts the batch", _ISSUE
-    CUT_BY_POOL = 5005, "coupon queue is empty for series", "M", "the uploaded pool cuts the batch", _ISSUE
-    CUT = 5006, "Unable to issue {n} coupons", "M", "anything else cuts the batch", _ISSUE
+    CUT_BY_SERIES = 5001, "max create for series exceeded", "M", "maxCreate cuts the batch"
+    CUT_BY_CUSTOMER = 5002, "max coupon per user exceeded", "M", "maxVouchersPerUser cuts the batch"
+    CUT_BY_POOL = 5005, "coupon queue is empty for series", "M", "the uploaded pool cuts the batch"
+    CUT = 5006, "Unable to issue {n} coupons", "M", "anything else cuts the batch"
     DELIVERY_MISCONFIGURED = 799, _MISCONFIGURED, "I M N", "J13: sending synchronously without a template or gateway", _MESSAGES
     GATEWAY_UNREACHABLE = 794, _TRY_AGAIN, "I M N", "J13: sending synchronously, the gateway cannot be reached", _MESSAGES
-    NOT_COMMUNICATED = 724, "Unable to communicate information to customer", "I", "warning: issued, but nobody to tell", _MESSAGES
-    RESENT = 700, "Coupon resent successfully", "I N V", "resent, or the existing coupon issued again", _ISSUE
+    NOT_COMMUNICATED = 724, "Unable to communicate information to customer", "I", "warning: issued, but nobody to tell"
+    RESENT = 700, "Coupon resent successfully", "I N V", "resent, or the existing coupon issued again"
 
     # Series.
-    FIELD_MISSING = 403, "Field {x} is mandatory.", "S", "a mandatory field is missing", _ISSUE
-    SERIES_CODE_TAKEN = 751, "coupon series with same series code is already present", "S", "on create, ignoring case", _ISSUE
-    SERIES_CODE_OF_ANOTHER = 752, "coupon series with same series code is already present", "S", "on update", _ISSUE
-    SERIES_CODE_EMPTY = 753, "series code cannot be empty", "S", "seriesCode present but blank", _ISSUE
-    SHARED_CODE_EMPTY = 754, "generic cannot be empty for series type GENERIC", "S", "genericCode missing or blank", _ISSUE
-    INVALID_SERIES_ID = 755, "invalid coupon series id", "S K X", "unknown series id", _ISSUE
+    FIELD_MISSING = 403, "Field {x} is mandatory.", "S", "a mandatory field is missing"
+    SERIES_CODE_TAKEN = 751, "coupon series with same series code is already present", "S", "on create, ignoring case"
+    SERIES_CODE_OF_ANOTHER = 752, "coupon series with same series code is already present", "S", "on update"
+    SERIES_CODE_EMPTY = 753, "series code cannot be empty", "S", "seriesCode present but blank"
+    SHARED_CODE_EMPTY = 754, "generic cannot be empty for series type GENERIC", "S", "genericCode missing or blank"
+    INVALID_SERIES_ID = 755, "invalid coupon series id", "S K X", "unknown series id"
     INVALID_EXCLUSIONS = (
         756,
         "invalid value for mutually exclusive config series",
         "S",
         "mutualExclusiveSeriesIds is no JSON list of integers, or names the series itself",
-        _ISSUE,
     )
-    INVALID_SERIES_FIELD = 744, "Couldn't save coupon series fields", "S", "a field out of range, unknown or unparsable", _ISSUE
+    INVALID_SERIES_FIELD = 744, "Couldn't save coupon series fields", "S", "a field out of range, unknown or unparsable"
     SERIES_FIELDS_SAVED = (
         745,
         "Saved coupon series fields successfully",
         "S",
-        "warning: only customPropertyMap was updated",
-        _ISSUE,
+        "warning: only customPropertyMap was updated; or saved, with a remark",
     )
 
     # Reactivate and update a redemption, revoke, change an expiry, read.
-    REDEMPTION_ID_MISSING = 661, "No Redemption id passed", "A U", "no ids, or an item without one", _LIFECYCLE
+    REDEMPTION_ID_MISSING = 661, "No Redemption id passed", "A U", "no ids, or an item without one"
     INVALID_REDEMPTION_IDS = (
         510,
         "Invalid Redemption ids present",
         "A U",
         "unknown in the org, or already reversed (A)",
-        _LIFECYCLE,
     )
-    UPDATED = 761, "Coupon redemption update successful", "U", "the item was updated, or all were", _LIFECYCLE
-    PARTLY_UPDATED = 762, "Coupon redemption update partially successful", "U", "some items failed", _LIFECYCLE
-    REVOKE_TARGET_MISSING = 756, "CouponCode/s or customer info is mandatory", "K", "neither codes nor a customer", _LIFECYCLE
+    UPDATED = 761, "Coupon redemption update successful", "U", "the item was updated, or all were"
+    PARTLY_UPDATED = 762, "Coupon redemption update partially successful", "U", "some items failed"
+    REVOKE_TARGET_MISSING = 756, "CouponCode/s or customer info is mandatory", "K", "neither codes nor a customer"
     SHARED_CODE_NEEDS_CUSTOMER = (
         108,
         "Unsupported coupons series config with client handling type GENERIC",
         "K",
         "codes of a GENERIC series without a customer",
-        _LIFECYCLE,
     )
-    NOT_IN_SERIES = 682, "Coupon not found ", "K", "the code is not in the series", _LIFECYCLE
-    REDEEMED = 405, "Coupon code redeemed", "K", "a listed code that is redeemed, with nothing left", _LIFECYCLE
-    EXPIRY_SERIES_MISSING = 756, "coupon seriesid is mandatory", "X", "no series id", _LIFECYCLE
-    EXPIRY_MISSING = 756, "Atleast one coupon code and expiry date info is mandatory", "X", "no code or no date", _LIFECYCLE
+    NOT_IN_SERIES = 682, "Coupon not found ", "K", "the code is not in the series"
+    REDEEMED = 405, "Coupon code redeemed", "K", "a listed code that is redeemed, with nothing left"
+    EXPIRY_SERIES_MISSING = 756, "coupon seriesid is mandatory", "X", "no series id"
+    EXPIRY_MISSING = 756, "Atleast one coupon code and expiry date info is mandatory", "X", "no code or no date"
     EXPIRY_NEEDS_CUSTOMER = (
         695,
         "User Id is mandatory for common coupon to change expiry",
         "X",
         "a GENERIC series without a customer",
-        _LIFECYCLE,
     )
-    EXPIRY_CODE_UNKNOWN = 633, "invalid coupon code", "X", "not in the series, or the customer holds none", _LIFECYCLE
-    EXPIRY_IN_PAST = 690, "Expiry date is past date", "X", "before the issue or before now", _LIFECYCLE
+    EXPIRY_CODE_UNKNOWN = 633, "invalid coupon code", "X", "not in the series, or the customer holds none"
+    EXPIRY_IN_PAST = 690, "Expiry date is past date", "X", "before the issue or before now"
     EXPIRY_BEYOND_SERIES = (
         691,
         "coupon code expiry date cannot be set beyond series expiry",
         "X",
         "after the series' expiry",
-        _LIFECYCLE,
     )
     FILTERS_MISSING = 1000, "Filters not provided", "G", "none of issuedToIds, couponIds, couponCodes"
     SUCCESS = 200, "Success", "V", "status of a detailed customer coupon; any v1.1 request that went well"
