@@ -1,6 +1,5 @@
 """`GET /admin/v1/explain` and `GET /admin/v1/refusals`: what a redeem says, at any instant, and nothing changes by it."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,7 +22,7 @@ AGAIN: Final = {"isMultipleUseAllowed": True, "sameUserMultipleRedeem": True}
 
 
 @pytest.fixture
-def admin(shop: Shop, front: Front) -> Iterator[Admin]:
+def admin(shop: Shop, front: Front) -> Admin:
     return Admin(shop, front)
 
 

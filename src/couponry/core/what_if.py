@@ -130,8 +130,7 @@ class Replay:
         """Ask the guards about one redemption, later than all before."""
         self.redemptions += 1
         series = self._changed or past.series
-        attempt = self._attempt(past, series) if series else None
-        refused, is_replayed = _refusal(attempt, past.series) if attempt else (None, False)
+        refused, is_replayed = self._refusal(past, series) if series else (None, False)
         self.not_replayed += not is_replayed
         if refused:
             self.refused[refused] += 1
@@ -144,6 +143,18 @@ class Replay:
             use = self._of_use.setdefault((past.coupon.id, past.customer.id), Tally())
             for tally in (self._of_coupon[past.coupon.id], self._of_customer[past.customer.id], use, self._of_series):
                 tally.add(past.redeemed_ms, past.reversed_ms)
+
+    def _refusal(self, past: Past, series: Series) -> tuple[Code | None, bool]:
+        """The first guard's code that tells of the terms, and whether every guard could be replayed."""
+        attempt, is_replayed = self._attempt(past, series), True
+        for guard in REPLAYED:
+            code = guard(attempt)
+            if code is None:
+                continue
+            if past.series is not None and guard(self._attempt(past, past.series)) is None:
+                return code, is_replayed
+            is_replayed = False
+        return None, is_replayed
 
     def _attempt(self, past: Past, series: Series) -> rules.Attempt:
         at_ms = past.redeemed_ms
@@ -178,7 +189,7 @@ class Replay:
             return replace(coupon, holder_id=0, customer_id=None, issued_ms=None, expires_local=None)
         if coupon.issued_ms > at_ms and not coupon.issued_by_redemption:
             return replace(coupon, customer_id=None, issued_ms=None)
-        if self._is_redated:
+        if self._is_redated and series is self._changed:
             issued_on = expiry.local_time(coupon.issued_ms // 1000, self._org.zone).date()
             expires = expiry.coupon_expiry_local(series.terms, issued_on, series.expires_local)
             return replace(coupon, expires_local=expires.isoformat() if expires else None)
@@ -188,19 +199,6 @@ class Replay:
 def _add(tally: Tally, counts: "tuple[Before, ...] | list[Before]") -> None:
     for before in counts:
         tally.add(before.last_ms, before.reversed_ms, before.count)
-
-
-def _refusal(attempt: rules.Attempt, own: Series | None) -> tuple[Code | None, bool]:
-    """The first guard's code that tells of the terms, and whether every guard could be replayed."""
-    is_replayed = True
-    for guard in REPLAYED:
-        code = guard(attempt)
-        if code is None:
-            continue
-        if own is not None and guard(replace(attempt, series=own)) is None:
-            return code, is_replayed
-        is_replayed = False
-    return None, is_replayed
 
 
 def changed_series(series: Series, fields: Mapping[str, Any], now_ms: int) -> Series | Problem | None:
