@@ -7,15 +7,24 @@ from typing import Any, Final, Literal
 from msgspec.structs import replace
 
 from couponry.core.commands import Item
-from couponry.core.plan import Answer, CheckAnswer
+from couponry.core.plan import Answer, CheckAnswer, IssueAnswer
 from couponry.core.state import State
 from couponry.core.status import Code
-from tests.core.world import CODE, answer, check, check_answer, coupon, customer, org, place, redeem, series, state
+from tests.core.world import CODE, answer, ask, check, check_answer, coupon, customer, issue, org, place, redeem, series, state
 
 Fields = dict[str, Any]
+Form = Literal["one", "each", "several"]
 REDEEM_ONLY: Final = ("key", "hook_accepted")
 AS_CHECKED: Final = {Code.PROCESSED: Code.REDEEMABLE, Code.UNKNOWN_COUPON: Code.UNKNOWN_COUPON_CHECKED}
 """The codes that a check says otherwise."""
+AS_ISSUED: Final[dict[Form, dict[Code, Code]]] = {
+    "one": {},
+    "each": {Code.UNKNOWN_SERIES: Code.UNKNOWN_SERIES_NAMED},
+    "several": {Code.SERIES_EXPIRED: Code.COUPON_EXPIRED, Code.CUSTOMER_HAS_ENOUGH: Code.CUT_BY_CUSTOMER},
+}
+"""The codes that an issue says otherwise in each of its forms (status-codes 3-4)."""
+FRESH: Final = ("FRESH1", "FRESH2", "FRESH3")
+"""Codes that nobody knows yet, of series 1."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Scene:
             [coupon(**self.coupon)],
             [series(**self.terms)],
             [customer(1, **self.customer), customer(2)],
-            **{"org": org(**self.settings)} | deepcopy(self.state),
+            **{"org": org(**self.settings), "fresh_codes": {1: list(FRESH)}} | deepcopy(self.state),
         )
         if self.unreadable:
             world.series[1] = None
@@ -64,6 +73,14 @@ class Scene:
     def checked(self) -> CheckAnswer:
         request = {name: value for name, value in self.request().items() if name not in REDEEM_ONLY}
         return check_answer(self.world(), check(**request))
+
+    def issued(self, form: Form = "one") -> IssueAnswer:
+        return ask(IssueAnswer, self.world(), issue(**{"place": place(**self.place), "form": form} | self.claim))
+
+    def issue_code(self, form: Form) -> Code:
+        """What the first series is answered, or the request when it is refused as a whole."""
+        issued = self.issued(form)
+        return issued.items[0].status if issued.items else issued.status
 
     def code(self, ask: Literal["redeem", "check"]) -> Code:
         """What the first coupon is answered, or the request when it is refused as a whole."""

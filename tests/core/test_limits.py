@@ -7,6 +7,7 @@ import pytest
 
 from couponry.core.decide import decide
 from couponry.core.model import Handling
+from couponry.core.plan import Answer
 from couponry.core.state import State
 from couponry.core.status import Code
 from tests.core.scene import AS_CHECKED, Scene
@@ -27,6 +28,7 @@ from tests.core.world import (
     standing,
     state,
     statuses,
+    told,
 )
 
 OK: Final = Code.PROCESSED
@@ -221,8 +223,8 @@ def test_shared_code_becomes_the_redeemers_own_record() -> None:
     assert (own.code, own.holder_id, own.customer_id, own.issued_ms, own.redeemed) == ("Monsoon", 1, 1, NOW, 0)
     assert own.expires_local == "2031-03-12T23:59:59"
     assert [redemption.coupon_id for redemption in plan.redemptions] == [own.id]
-    first, second = (outcome.answer for outcome in plan.outcomes)
-    assert first.items[0].coupon_id == own.id  # type: ignore[union-attr] # redeems, whose items are outcomes
+    first, second = (told(Answer, outcome) for outcome in plan.outcomes)
+    assert first.items[0].coupon_id == own.id
     assert second.status is Code.ALREADY_USED
 
 
@@ -252,9 +254,9 @@ def test_check_and_refusal_of_a_shared_code_make_no_record() -> None:
     plan = decide(world, [redeem(CODE, "UNKNOWN")])
     assert not plan.new_coupons
     (outcome,) = plan.outcomes
-    spared = outcome.answer.items[0]
-    assert spared.status is Code.OTHER_COUPON_FAILED  # type: ignore[union-attr] # a redeem's item is its outcome
-    assert spared.coupon_id == coupon_id(1)  # type: ignore[union-attr] # as above
+    spared = told(Answer, outcome).items[0]
+    assert spared.status is Code.OTHER_COUPON_FAILED
+    assert spared.coupon_id == coupon_id(1)
     assert check_answer(world, check()).items[0].outcome.coupon_id == coupon_id(1)
     assert len(world.coupons) == len(world.coupon_ids) == 1
 

@@ -9,7 +9,7 @@ import pytest
 from couponry.core.commands import Item
 from couponry.core.decide import decide
 from couponry.core.model import Handling
-from couponry.core.plan import Answer, CheckAnswer
+from couponry.core.plan import Answer, AnyAnswer, CheckAnswer
 from couponry.core.state import State
 from couponry.core.status import Code
 from tests.core.world import (
@@ -50,7 +50,8 @@ def rows(of: State) -> dict[str, Any]:
     return deepcopy({name: getattr(of, name) for name in names})
 
 
-def codes(of: Answer | CheckAnswer) -> list[Code]:
+def codes(of: AnyAnswer) -> list[Code]:
+    assert isinstance(of, Answer | CheckAnswer)
     return [each.outcome.status for each in of.items] if isinstance(of, CheckAnswer) else [each.status for each in of.items]
 
 
@@ -145,7 +146,7 @@ def test_unreadable_series_fails_the_whole_request() -> None:
     torn.series[2] = None
     kept = rows(torn)
     plan = decide(torn, [redeem("A", "UNKNOWN", "B"), check("A", "B")])
-    assert [(outcome.answer.status, outcome.answer.items) for outcome in plan.outcomes] == [(Code.SERIES_UNREADABLE, ())] * 2
+    assert [(outcome.answer.status, codes(outcome.answer)) for outcome in plan.outcomes] == [(Code.SERIES_UNREADABLE, [])] * 2
     assert (plan.redemptions, plan.kept, plan.refusals) == ([], [], [])
     assert rows(torn) == kept
 

@@ -7,19 +7,33 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from couponry.core import ids
 from couponry.core.codes import code_key
-from couponry.core.commands import Check, Command, IdempotencyKey, Item, Redeem
+from couponry.core.commands import (
+    Amend,
+    Amendment,
+    Check,
+    Command,
+    IdempotencyKey,
+    Issue,
+    Item,
+    Redate,
+    Redeem,
+    Reverse,
+    Revoke,
+)
 from couponry.core.decide import decide
-from couponry.core.model import Coupon, Customer, Identifier, Org, Place, Standing, Terms
+from couponry.core.model import Coupon, Customer, Identifier, Org, Place, Standing, StoredRedemption, Terms
 from couponry.core.org_settings import OrgSettings
-from couponry.core.plan import Answer, CheckAnswer
+from couponry.core.plan import Answer, AnyAnswer, CheckAnswer, Outcome
 from couponry.core.series import Series, series_from_terms
 from couponry.core.state import State
 from couponry.core.status import Code
+
+AnAnswer = TypeVar("AnAnswer", bound=AnyAnswer)
 
 ORG: Final = 1
 ZONE: Final = ZoneInfo("Asia/Kolkata")
@@ -48,6 +62,10 @@ def _but(fields: dict[str, Any], **defaults: Any) -> dict[str, Any]:
 
 def coupon_id(serial: int, org_id: int = ORG) -> int:
     return ids.first_id(ids.COUPON, org_id, serial)
+
+
+def redemption_id(serial: int) -> int:
+    return ids.first_id(ids.REDEMPTION, ORG, serial)
 
 
 def org(*, zone: ZoneInfo = ZONE, **settings: Any) -> Org:
@@ -97,7 +115,7 @@ def state(
             fields,
             now_ms=NOW,
             org=org(),
-            redemption_ids=count(ids.first_id(ids.REDEMPTION, ORG, 1)),
+            redemption_ids=count(redemption_id(1)),
             new_coupon_ids=count(coupon_id(1_000_000)),
             customers={identifier: person for person in customers for identifier in identifiers(person)},
             coupons={each.id: each for each in coupons},
@@ -150,21 +168,58 @@ def check(*shown: str | int, **fields: Any) -> Check:
     return Check(**claim(*shown, **fields))
 
 
+def issue(*series_ids: int, **fields: Any) -> Issue:
+    """A coupon of series 1 for Mira, at the till."""
+    return Issue(**_but(fields, org_id=ORG, place=place(), customer=(MIRA,), series_ids=series_ids or (1,)))
+
+
+def reverse(*redemption_ids: int, **fields: Any) -> Reverse:
+    return Reverse(**_but(fields, org_id=ORG, place=place(), redemption_ids=redemption_ids))
+
+
+def revoke(*codes: str, **fields: Any) -> Revoke:
+    """Codes of series 1, whoever holds them."""
+    return Revoke(**_but(fields, org_id=ORG, place=place(), customer=None, series_id=1, codes=codes))
+
+
+def redate(*expiries: tuple[str, int], **fields: Any) -> Redate:
+    """Codes of series 1, whoever holds them, each with its new expiry."""
+    return Redate(**_but(fields, org_id=ORG, place=place(), customer=None, series_id=1, expiries=expiries))
+
+
+def amend(*amendments: Amendment, **fields: Any) -> Amend:
+    return Amend(**_but(fields, org_id=ORG, place=place(), customer=None, amendments=amendments))
+
+
+def stored(serial: int = 1, **fields: Any) -> StoredRedemption:
+    """Mira's redemption of the coupon that `coupon()` builds, yesterday at noon."""
+    coupon_redeemed = {"coupon_id": coupon_id(1), "series_id": 1, "customer_id": 1, "redeemed_ms": NOW - DAY_MS}
+    bill = {"amount": Decimal(1800), "transaction_number": "INV-5510", "bill_id": None, "custom_fields": {}}
+    return StoredRedemption(redemption_id(serial), **_but(fields, **coupon_redeemed, is_undone=False, **bill))
+
+
 def key(name: str = "key-1", body: str = "body") -> IdempotencyKey:
     return IdempotencyKey(name, body.encode())
 
 
-def answer(world: State, command: Redeem) -> Answer:
-    """What one redeem is answered; the world is left as it would be then."""
-    (outcome,) = decide(world, [command]).outcomes
-    assert isinstance(outcome.answer, Answer)
+def told(kind: type[AnAnswer], outcome: Outcome) -> AnAnswer:
+    """The answer of the outcome, which is of this kind."""
+    assert isinstance(outcome.answer, kind)
     return outcome.answer
+
+
+def ask(kind: type[AnAnswer], world: State, command: Command) -> AnAnswer:
+    """What one command is answered; the world is left as it would be then."""
+    (outcome,) = decide(world, [command]).outcomes
+    return told(kind, outcome)
+
+
+def answer(world: State, command: Redeem) -> Answer:
+    return ask(Answer, world, command)
 
 
 def check_answer(world: State, command: Check) -> CheckAnswer:
-    (outcome,) = decide(world, [command]).outcomes
-    assert isinstance(outcome.answer, CheckAnswer)
-    return outcome.answer
+    return ask(CheckAnswer, world, command)
 
 
 def statuses(world: State, commands: Sequence[Command]) -> list[Code]:
