@@ -38,6 +38,11 @@ _WHOLE: Final = frozenset(
         Code.CUSTOMER_NOT_FOUND,
         Code.FRAUD_CUSTOMER,
         Code.CUSTOMER_BLOCKED,
+        Code.REDEMPTION_ID_MISSING,
+        Code.REVOKE_TARGET_MISSING,
+        Code.EXPIRY_SERIES_MISSING,
+        Code.EXPIRY_MISSING,
+        Code.BATCH_LIMIT_EXCEEDED,
     }
 )
 # HTTP statuses that the gate and the endpoint both answer, each in its own form.
@@ -108,7 +113,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     if parameter.values:
         schema["enum"] = list(parameter.values)
-    return {"name": parameter.name, "in": parameter.place, "description": parameter.meaning, "schema": schema}
+    described = {"name": parameter.name, "in": parameter.place, "description": parameter.meaning, "schema": schema}
+    return {**described, "required": True} if parameter.place == "path" else described
 
 
 def _responses(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +135,9 @@ def _responses(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
         line = f"{code.number} {code.message}"
         if line not in answer["description"].split("; "):
             answer["description"] = "; ".join(filter(None, (answer["description"], line)))
+    for status, meaning in one.refusals:
+        content = {_failure_type(one): {"schema": schema_of[repr(one.failure)]}}
+        responses[str(status)] = {"description": meaning, "content": content}
     if one.path == "/readyz":
         responses["503"] = {"description": "not ready", "content": ok}
     return dict(sorted(responses.items()))

@@ -19,8 +19,8 @@ class Parameter(NamedTuple):
 class Operation(NamedTuple):
     """One method of one path. `on` is its letter in the table of codes, empty for operations that have none.
 
-    `refusal_status` is the HTTP status of what a rule refuses, `codes` are codes beyond those of the letter. Whatever is not open
-    needs a credential; what lies below `/admin/` a client with the admin scope.
+    `refusal_status` is the HTTP status of what a rule refuses, `codes` are codes beyond those of the letter, `refusals` say what
+    other HTTP statuses mean. Whatever is not open needs a credential; what lies below `/admin/` a client with the admin scope.
     """
 
     path: str
@@ -34,6 +34,7 @@ class Operation(NamedTuple):
     content_type: str = "application/json"
     refusal_status: int = 200
     codes: Sequence[Code] = ()
+    refusals: Sequence[tuple[int, str]] = ()
     is_open: bool = False
 
 

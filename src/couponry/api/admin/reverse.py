@@ -1,5 +1,6 @@
 """`POST /admin/v1/redemptions/{redemption_id}/reverse`: undo one redemption, and say why (rules 9)."""
 
+from types import MappingProxyType
 from typing import Final
 
 import falcon.asgi
@@ -23,8 +24,7 @@ from couponry.core.status import Code
 from couponry.ledger import Ledger
 
 PATH: Final = "/admin/v1/redemptions/{redemption_id}/reverse"
-_NOT_FOUND: Final = 404
-_CONFLICT: Final = 409
+_HTTP_STATUS: Final = MappingProxyType({Code.INVALID_REDEMPTION_IDS: 404, Code.REVOKED: 409})
 
 
 class ReverseBody(Struct):
@@ -49,8 +49,9 @@ OPERATIONS: Final = (
         ProblemDetails,
         ReverseBody,
         (Parameter("redemption_id", "path", "id of the redemption"), *GATE_HEADERS),
-        codes=(Code.INVALID_INPUT, Code.INVALID_REDEMPTION_IDS, Code.REVOKED),
+        codes=(Code.INVALID_INPUT,),
         refusal_status=400,
+        refusals=tuple((status, f"{code.number} {code.message}") for code, status in _HTTP_STATUS.items()),
     ),
 )
 _DECODE: Final = msgspec.json.Decoder(ReverseBody).decode
@@ -69,21 +70,20 @@ class Reversal:
         self._ledger = ledger
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response, redemption_id: str) -> None:
-        """Judge and reverse: 404 where there is nothing to undo (510), 409 for a revoked coupon (660)."""
+        """Judge and reverse: 404 where there is nothing to undo, 409 for a revoked coupon."""
         command = await self._command(req, redemption_id)
         if isinstance(command, Code):
             admin_failure(command).write(resp)
             return
         answer = (await self._ledger.submit(command)).answer
         assert isinstance(answer, ReverseAnswer), "a reversal is answered by nothing else"
-        match answer.status:
-            case Code.PROCESSED:
-                answered(Reversed(command.redemption_ids[0], command.reason)).write(resp)
-            case Code.INVALID_REDEMPTION_IDS | Code.REVOKED as code:
-                refused = Problem(code.number, code.message)
-                problem(refused, _CONFLICT if code is Code.REVOKED else _NOT_FOUND).write(resp)
-            case code:
-                admin_failure(code).write(resp)
+        code = answer.status
+        if code is Code.PROCESSED:
+            answered(Reversed(command.redemption_ids[0], command.reason)).write(resp)
+        elif code in _HTTP_STATUS:
+            problem(Problem(code.number, code.message), _HTTP_STATUS[code]).write(resp)
+        else:
+            admin_failure(code).write(resp)
 
     async def _command(self, call: Call, redemption_id: str) -> Reverse | Code:
         taken = await claims.take(call, self._seats, _DECODE, lambda _: None)

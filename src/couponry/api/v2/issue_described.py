@@ -30,7 +30,7 @@ OPERATIONS: Final = (
         body=IssueBody,
         parameters=(CASE, *GATE_HEADERS, KEY),
         refusal_status=400,
-        codes=_refusals("I"),
+        codes=(*_refusals("I"), Code.INVALID_INPUT),
     ),
     Operation(
         path="/v2/coupon/bulk/issue",
@@ -46,7 +46,7 @@ OPERATIONS: Final = (
             KEY,
         ),
         on="I",
-        codes=(Code.BATCH_LIMIT_EXCEEDED,),
+        codes=(Code.BATCH_LIMIT_EXCEEDED, Code.INVALID_INPUT),
     ),
     Operation(
         path="/v2/coupon/issue/multiple",
@@ -57,6 +57,6 @@ OPERATIONS: Final = (
         body=IssueMultipleBody,
         parameters=(CASE, *GATE_HEADERS, KEY),
         refusal_status=400,
-        codes=_refusals("M"),
+        codes=(*_refusals("M"), Code.INVALID_INPUT),
     ),
 )

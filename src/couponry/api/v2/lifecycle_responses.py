@@ -1,6 +1,6 @@
 """What reactivate, revoke, the change of expiries and the update of redemptions answer (v2-coupon 7-10)."""
 
-from msgspec import Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from couponry.api.envelopes import E
 from couponry.api.v2.responses import CustomerBlock
@@ -40,9 +40,9 @@ class Revocation(Struct, frozen=True, rename="camel"):
 
 
 class RevokeResponse(Struct, frozen=True):
-    """A revocation that was judged coupon by coupon."""
+    """A revocation that was judged coupon by coupon; one that a rule refused as a whole has no entity."""
 
-    entity: Revocation
+    entity: Revocation | UnsetType = UNSET
     warnings: list[E] = []
     errors: list[E] = []
     success: bool = True
@@ -69,9 +69,9 @@ class Expiries(Struct, frozen=True, rename="camel"):
 
 
 class ExpiryResponse(Struct, frozen=True):
-    """A change of expiries that was judged coupon by coupon."""
+    """A change of expiries that was judged coupon by coupon; one that a rule refused as a whole has no entity."""
 
-    entity: Expiries
+    entity: Expiries | UnsetType = UNSET
     warnings: list[E] = []
     errors: list[E] = []
     success: bool = True
