@@ -5,14 +5,13 @@ from typing import Final
 
 from couponry.core.status import Code
 from tests.api.holdings import customer_id
-from tests.api.shop import MIRA
-from tests.codes.scene import Reach, Scene, Told
+from tests.codes.scene import ARUN, Reach, Scene, Told
 
 
 def of_a_listed_coupon(scene: Scene) -> Told:
     """The status of a coupon in the detailed list."""
-    scene.coupon()
-    response = scene.front.ask("GET", f"/v2/customers/{customer_id(scene.shop, MIRA['mobile'])}/coupons")
+    scene.coupon(mobile=ARUN)  # not Mira's, who holds one whose series cannot be read
+    response = scene.front.ask("GET", f"/v2/customers/{customer_id(scene.shop, ARUN)}/coupons")
     status = response.json()["entity"][0]["couponStatus"]
     return Told(response.status_code, status["code"], status["message"], "retry-after" in response.headers)
 

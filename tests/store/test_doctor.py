@@ -27,14 +27,18 @@ def shop(database: Database) -> Database:
         org = registry.read_org(tx, org_id)
     assert isinstance(org, Org)
     terms = {"description": "x", "discountType": "ABS", "discountValue": "1", "clientHandlingType": "DISC_CODE"}
+    pool = {**terms, "clientHandlingType": "DISC_CODE_PIN"}
     coupons = [
         {"seriesCode": "S", "code": "USED", "customerExternalId": "c0"},
         {"seriesCode": "S", "code": "BACK", "customerExternalId": "c0"},
         {"seriesCode": "S", "code": "GONE", "customerExternalId": "c0", "state": "REVOKED"},
         {"seriesCode": "S", "code": "POOL"},
+        {"seriesCode": "P", "code": "P1"},
+        {"seriesCode": "P", "code": "P2", "state": "REVOKED"},
     ]
     assert import_rows(database, Customers(org, frozenset({"ACTIVE"}), NOW_MS), [{"externalId": "c0"}]) == []
     assert import_rows(database, SeriesRows(org, NOW_MS, str), [{**terms, "seriesCode": "S", "maxRedeem": "5"}]) == []
+    assert import_rows(database, SeriesRows(org, NOW_MS, str), [{**pool, "seriesCode": "P"}]) == []
     assert import_rows(database, Coupons(org, NOW_MS), coupons) == []
     with database.writing() as tx:
         used, back = (row.id for row in tx.rows(text("SELECT id FROM coupon WHERE code IN ('USED', 'BACK') ORDER BY id"), {}))
@@ -45,7 +49,7 @@ def shop(database: Database) -> Database:
             f"UPDATE coupon SET redeemed = 1, uses = 1 WHERE id = {used}",
             f"UPDATE coupon SET uses = 1 WHERE id = {back}",
             f"UPDATE customer_series SET redeemed = 1, uses = 2, last_redeemed_ms = {NOW_MS}",
-            "UPDATE series_counter SET redeemed_elsewhere = 1",
+            "UPDATE series_counter SET redeemed_elsewhere = 1 WHERE series_id = 5001",
             "INSERT INTO series_counter (org_id, series_id, stripe, redeemed) VALUES (1001, 5001, 3, 1)",
         ):
             tx.connection.execute(text(statement))
@@ -53,7 +57,7 @@ def shop(database: Database) -> Database:
 
 
 def test_healthy_counters(shop: Database) -> None:
-    assert doctor.check(shop) == doctor.Report(4 + 1 + 2, [])
+    assert doctor.check(shop) == doctor.Report(6 + 1 + 3, [])
 
 
 @pytest.mark.parametrize(
@@ -68,12 +72,13 @@ def test_healthy_counters(shop: Database) -> None:
             [("customer_series.redeemed", 0, 1), ("customer_series.last_redeemed_ms", 0, NOW_MS)],
         ),
         ("UPDATE customer_series SET last_redeemed_ms = 1", [("customer_series.last_redeemed_ms", 1, NOW_MS)]),
-        ("UPDATE series_counter SET issued = 9 WHERE stripe = 0", [("series_counter.issued", 9, 3)]),
+        ("UPDATE series_counter SET issued = 9 WHERE stripe = 0 AND series_id = 5001", [("series_counter.issued", 9, 3)]),
         (
             "UPDATE series_counter SET redeemed = 2 WHERE stripe = 3",
             [("series_counter.redeemed", 2, 1), ("series_counter.redeemed_elsewhere", 1, 2)],
         ),
-        ("DELETE FROM series_counter", [("series_counter", 0, 4)]),
+        ("DELETE FROM series_counter", [("series_counter", 0, 4), ("series_counter", 0, 2)]),
+        ("UPDATE series_counter SET uploaded = 1 WHERE uploaded = 2", [("series_counter.uploaded", 1, 2)]),
         (
             "DELETE FROM coupon WHERE code = 'BACK'",
             [("coupon", 0, 1), ("customer_series.issued", 2, 1), ("series_counter.issued", 3, 2)],

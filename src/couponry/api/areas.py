@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from couponry.api.admin import customers as admin_customers
 from couponry.api.admin import explain, refusals, reverse, what_if
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
-from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, redeem, transactions
+from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, redeem, series, transactions
 
 
 class Area(Protocol):
@@ -24,6 +25,7 @@ AREAS: Final[tuple[Area, ...]] = (
     redeem,
     issue,
     lifecycle,
+    series,
     reverse,
     explain,
     refusals,
@@ -31,4 +33,5 @@ AREAS: Final[tuple[Area, ...]] = (
     coupon_reads,
     customers,
     transactions,
+    admin_customers,
 )

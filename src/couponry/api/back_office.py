@@ -11,6 +11,7 @@ from couponry.core.limits import BACK_OFFICE_THREADS, WRITE_TRIES_MAX
 from couponry.core.status import Code
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, ReadTransaction, StoreError, WriteTransaction
+from couponry.store.offers import SeriesUnreadable
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ class BackOffice:
 
 def _code_of(error: StoreError) -> Code:
     log.warning("back_office_failed", cause=str(error))
+    if isinstance(error, SeriesUnreadable):
+        return Code.SERIES_UNREADABLE
     match error.trouble:
         case Trouble.UNREACHABLE:
             return Code.DATABASE_UNREACHABLE

@@ -73,7 +73,7 @@ def series_from_terms(series_id: int, version: int, terms: Terms) -> Series:
         expires_ms=expiry.last_ms(expires_local, zone),
         window=window_from_text(terms.redemption_range),
         scope=_scope(terms),
-        exclusions=ids_from_text(terms.mutual_exclusive_series_ids),
+        exclusions=ids_from_text(terms.mutual_exclusive_series_ids) - {series_id},
     )
 
 

@@ -4,7 +4,8 @@ One consistent view per org, read in ranges of ids: memory and the time of a sta
 counts at the same time makes no false alarm.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -51,25 +52,30 @@ _CUSTOMERS: Final = text("""
         OR COALESCE(MAX(last_ms), 0) <> COALESCE(MAX(active_ms), 0)
 """)
 _OF_SERIES: Final = text("""
-    SELECT series_id, SUM(issued) AS issued, SUM(redeemed) AS redeemed
+    SELECT series_id, SUM(issued) AS issued, SUM(redeemed) AS redeemed, SUM(uploaded) AS uploaded
     FROM (
-        SELECT series_id, 1 AS issued, 0 AS redeemed
+        SELECT series_id, CASE WHEN issued_ms IS NOT NULL AND NOT issued_by_redemption THEN 1 ELSE 0 END AS issued,
+               0 AS redeemed, 1 AS uploaded
         FROM coupon
-        WHERE org_id = :org AND id BETWEEN :first AND :last AND issued_ms IS NOT NULL AND NOT issued_by_redemption
+        WHERE org_id = :org AND id BETWEEN :first AND :last
         UNION ALL
-        SELECT series_id, 0, 1
+        SELECT series_id, 0, 1, 0
         FROM redemption WHERE org_id = :org AND coupon_id BETWEEN :first AND :last AND reversed_ms IS NULL
     ) AS parts
     GROUP BY series_id
 """)
 _SERIES: Final = text("""
-    SELECT series_id, SUM(issued) AS issued, SUM(redeemed) AS redeemed,
+    SELECT series_id, SUM(issued) AS issued, SUM(redeemed) AS redeemed, SUM(uploaded) AS uploaded,
            SUM(CASE WHEN issued_max >= 0 THEN issued_elsewhere END) AS issued_elsewhere,
            SUM(CASE WHEN redeemed_max >= 0 THEN redeemed_elsewhere END) AS redeemed_elsewhere,
            SUM(CASE WHEN stripe <> :capped THEN issued ELSE 0 END) AS issued_elsewhere_actual,
            SUM(CASE WHEN stripe <> :capped THEN redeemed ELSE 0 END) AS redeemed_elsewhere_actual
     FROM series_counter WHERE org_id = :org GROUP BY series_id
 """)
+_OF_STRIPES: Final = ("issued", "redeemed", "uploaded")
+_NOTHING: Final[Mapping[str, int]] = Counter()
+# As the terms of such a series are written; inside a text the quotes would be escaped.
+_IS_POOL: Final = '"clientHandlingType":"DISC_CODE_PIN"'
 # Where ids come from that counters are about.
 _COUPON_IDS: Final = (t.coupon.c.id, t.redemption.c.coupon_id)
 _CUSTOMER_IDS: Final = (t.customer_series.c.customer_id, t.redemption.c.customer_id, t.coupon.c.customer_id)
@@ -113,16 +119,18 @@ def check(database: Database) -> Report:
 
 
 def _differences(tx: ReadTransaction, org_id: int) -> Iterator[Difference]:
-    counted: dict[int, tuple[int, int]] = {}
+    pools = _pools(tx, org_id)
+    counted: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for bounds in _ranges(tx, _COUPON_IDS, org_id):
         for row in tx.rows(_COUPONS, bounds):
             if not row.is_row:
                 yield Difference(org_id, "coupon", 0, 1, coupon_id=row.id)
                 continue
             yield from _compared(org_id, "coupon", row, ("redeemed", "uses"), coupon_id=row.id)
-        for series_id, issued, redeemed in tx.rows(_OF_SERIES, bounds):
-            before = counted.get(series_id, (0, 0))
-            counted[series_id] = (before[0] + int(issued), before[1] + int(redeemed))
+        for series_id, *counts in tx.rows(_OF_SERIES, bounds):
+            counted[series_id].update(dict(zip(_OF_STRIPES, map(int, counts), strict=True)))
+            if series_id not in pools:
+                del counted[series_id]["uploaded"]
     for bounds in _ranges(tx, _CUSTOMER_IDS, org_id):
         for row in tx.rows(_CUSTOMERS, bounds):
             names = ("issued", "redeemed", "uses", "last_redeemed_ms")
@@ -130,17 +138,28 @@ def _differences(tx: ReadTransaction, org_id: int) -> Iterator[Difference]:
     yield from _series_differences(tx, org_id, counted)
 
 
-def _series_differences(tx: ReadTransaction, org_id: int, counted: dict[int, tuple[int, int]]) -> Iterator[Difference]:
+def _pools(tx: ReadTransaction, org_id: int) -> set[int]:
+    """The series whose every coupon was uploaded."""
+    series, version = t.series.c, t.series_version.c
+    is_current = (version.org_id == series.org_id) & (version.series_id == series.id) & (version.version == series.version)
+    terms = select(series.id, version.terms).join_from(t.series, t.series_version, is_current).where(series.org_id == org_id)
+    return {row.id for row in tx.rows(terms, {}) if _IS_POOL in row.terms}
+
+
+def _series_differences(tx: ReadTransaction, org_id: int, counted: Mapping[int, Counter[str]]) -> Iterator[Difference]:
     """The sums over a series' stripes; and for a capped one, that the capped stripe knows what the others hold."""
+    found = set[int]()
     for row in tx.rows(_SERIES, {"org": org_id, "capped": t.CAPPED_STRIPE}):
-        issued, redeemed = counted.pop(row.series_id, (0, 0))
-        for name, actual in (("issued", issued), ("redeemed", redeemed)):
-            if int(getattr(row, name)) != actual:
-                yield Difference(org_id, f"series_counter.{name}", int(getattr(row, name)), actual, series_id=row.series_id)
+        found.add(row.series_id)
+        for name in _OF_STRIPES:
+            stored, actual = int(getattr(row, name)), counted.get(row.series_id, _NOTHING)[name]
+            if stored != actual:
+                yield Difference(org_id, f"series_counter.{name}", stored, actual, series_id=row.series_id)
         capped = [name for name in ("issued_elsewhere", "redeemed_elsewhere") if getattr(row, name) is not None]
         yield from _compared(org_id, "series_counter", row, capped, series_id=row.series_id)
-    for series_id, (issued, redeemed) in counted.items():
-        yield Difference(org_id, "series_counter", 0, issued + redeemed, series_id=series_id)
+    for series_id in counted.keys() - found:
+        if uncounted := counted[series_id].total():
+            yield Difference(org_id, "series_counter", 0, uncounted, series_id=series_id)
 
 
 def _compared(org_id: int, table: str, row: Any, names: Any, **key: int) -> Iterator[Difference]:  # noqa: ANN401 - a row of its columns

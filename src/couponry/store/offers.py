@@ -61,6 +61,35 @@ def read_series(tx: ReadTransaction, org_id: int, ids: Sequence[int]) -> list[Of
     return [found[series_id] for series_id in dict.fromkeys(ids) if series_id in found]
 
 
+class Place(Struct, frozen=True):
+    """Tills, stores, zones or concepts: any of them that a series is tagged to finds it."""
+
+    kind: str
+    ids: Sequence[int]
+
+
+def list_series(
+    tx: ReadTransaction, org_id: int, *, ids: Sequence[int] | None, place: Place | None, limit: int, offset: int
+) -> list[Offered]:
+    """Series newest first; by id, and by what they are tagged to directly, where asked for. Three statements at most."""
+    series = t.series.c
+    found: Select[Any] = select(series.id).where(series.org_id == org_id)
+    parameters: dict[str, Any] = {}
+    if ids is not None:
+        keys = tx.dialect.keys("ids", BigInteger())
+        found = found.where(series.id.in_(select(*keys.columns).select_from(keys.source)))
+        parameters |= keys.bound([(series_id,) for series_id in ids])
+    if place:
+        entity = t.series_entity.c
+        keys = tx.dialect.keys("places", BigInteger())
+        tagged = select(entity.series_id).where(entity.org_id == org_id, entity.entity_type == place.kind)
+        tagged = tagged.where(entity.entity_id.in_(select(*keys.columns).select_from(keys.source)))
+        found = found.where(series.id.in_(tagged))
+        parameters |= keys.bound([(entity_id,) for entity_id in place.ids])
+    rows = tx.rows(found.order_by(series.id.desc()).limit(limit).offset(offset), parameters)
+    return read_series(tx, org_id, [row.id for row in rows]) if rows else []
+
+
 def _current(wanted: Keys) -> Select[Any]:
     series, version = t.series.c, t.series_version.c
     is_current = (version.org_id == series.org_id) & (version.series_id == series.id) & (version.version == series.version)

@@ -161,9 +161,9 @@ def series_object(row: Offered, zone: ZoneInfo, *, unlimited_total: int = 0) -> 
     return SeriesObject(**fields)
 
 
-def series_fields(row: Offered, zone: ZoneInfo) -> dict[str, Any]:
+def series_fields(row: Offered, zone: ZoneInfo, *, unlimited_total: int = 0) -> dict[str, Any]:
     """The same as what JSON holds, by wire name and in the wire's order, for objects that hold a part of it."""
-    made = series_object(row, zone)
+    made = series_object(row, zone, unlimited_total=unlimited_total)
     values = ((wire, getattr(made, name)) for name, wire in _WIRE_NAMES.items())
     return {wire: value for wire, value in values if value is not UNSET}
 

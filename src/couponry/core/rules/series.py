@@ -106,7 +106,8 @@ def changed_terms(before: Terms, fields: Mapping[str, Any], now_ms: int, *, seri
 
     A null unsets what a series shows only when set. Dates stay in the zone that the series was made in.
     """
-    given: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(before))
+    given: dict[str, Any] = {name: getattr(before, _FIELDS[name].name) for name in MANDATORY}  # stored only where no default
+    given |= msgspec.json.decode(msgspec.json.encode(before))
     for name in _UNSETTABLE:
         if name in fields and fields[name] is None:
             given.pop(name, None)
@@ -115,9 +116,13 @@ def changed_terms(before: Terms, fields: Mapping[str, Any], now_ms: int, *, seri
         given.pop("validTillDateTime", None)  # which would win
     audience = fields.get(AUDIENCE)
     has_audience = before.has_audience if audience is None else bool(audience)
-    after = _terms({**given, **sent}, ZoneInfo(before.zone), now_ms, series_id=series_id, has_audience=has_audience)
+    after = _terms({**given, **sent}, ZoneInfo(before.zone), now_ms, series_id=0, has_audience=has_audience)
     if isinstance(after, Problem):
         return after
+    if after.mutual_exclusive_series_ids != before.mutual_exclusive_series_ids and (
+        wrong := _exclusion_problem(after, series_id)
+    ):
+        return wrong
     for name in ("clientHandlingType", "expiryStrategyType"):
         if getattr(before, _FIELDS[name].name) != getattr(after, _FIELDS[name].name):
             return Problem(744, _UNSAVED, f"{name} cannot be changed")

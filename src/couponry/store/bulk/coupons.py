@@ -3,6 +3,7 @@
 What was issued elsewhere is taken as it was, so of the limits of issue only `maxCreate` is kept here.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,10 +97,8 @@ class Coupons:
         return problems
 
     def _look_up_series(self, tx: ReadTransaction, rows: list[Cells]) -> None:
-        """Read the series that this chunk is the first to name."""
-        wanted = {code_key(row["seriesCode"]) for row in rows} - self._series.keys()
-        if not wanted:
-            return
+        """Read the series that this chunk names: a cap may have been set since the last one."""
+        wanted = {code_key(row["seriesCode"]) for row in rows}
         keys = tx.dialect.keys("wanted", String())
         version = t.series_version.c
         current = (version.org_id == org_parameter(), version.series_id == t.series.c.id, version.version == t.series.c.version)
@@ -108,7 +107,7 @@ class Coupons:
             .select_from(keys.probing(t.series, "code_key", index="uq_series_code"))
             .join(t.series_version, current[0] & current[1] & current[2])
         )
-        self._series.update(dict.fromkeys(wanted))
+        self._series = dict.fromkeys(wanted)
         for key, *parts in tx.rows(found, {org_parameter().key: self.org.id, **keys.bound([(key,) for key in wanted])}):
             self._series[key] = series_from_text(*parts)
 
@@ -189,6 +188,7 @@ class Coupons:
             key = (coupon_id, draft.series.id, draft.code, draft.code_key, draft.holder_id, revision)
             rows.append((*key, draft.customer_id, draft.issued_ms, draft.expires_local, revoked_ms, now_ms))
         insert_many(tx, t.coupon, _COLUMNS, org_id, rows)
+        uploaded = Counter(draft.series.id for draft in new if draft.series.terms.client_handling_type is Handling.UPLOADED)
         held: dict[tuple[int, ...], list[int]] = {}
         issued: dict[tuple[int, ...], list[int]] = {}
         for draft in new:
@@ -199,6 +199,10 @@ class Coupons:
                 held.setdefault((draft.customer_id, draft.series.id), []).append(draft.issued_ms)
         count = dialect.insert_or_add(t.customer_series, ("customer_id", "series_id"), ("issued",), ("last_issued_ms",))
         tx.write(count, org_id, _counted(held))
+        if uploaded:  # of all series, so that this statement locks in order whatever the next one touches
+            count = dialect.insert_or_add(t.series_counter, ("series_id", "stripe"), ("uploaded",), ())
+            named = sorted({draft.series.id for draft in new})
+            tx.write(count, org_id, [(series_id, t.CAPPED_STRIPE, uploaded[series_id]) for series_id in named])
         count = dialect.insert_or_add(t.series_counter, ("series_id", "stripe"), ("issued",), ("last_issued_ms",))
         tx.write(count, org_id, _counted(issued))
 
