@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from couponry.api.admin import customers as admin_customers
-from couponry.api.admin import customers as admin_customers
 from couponry.api.admin import explain, refusals, reverse, what_if
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
