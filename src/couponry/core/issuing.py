@@ -45,7 +45,7 @@ def _item(fold: Fold, org: Org, command: Issue, series_id: int, matched: list[Cu
         return IssuedItem(Code.UNKNOWN_SERIES if command.form != "each" else Code.UNKNOWN_SERIES_NAMED, series_id)
     series = state.series[series_id]
     if series is None:
-        return IssuedItem(Code.SERIES_UNREADABLE, series_id)
+        return IssuedItem(Code.SERIES_UNREADABLE if command.source_is_known else Code.WRONG_SOURCE, series_id)
     offering = rules.Offering(command, series, series_id in state.halted, state.now_ms)
     refused = rules.series_refusal(offering) or rules.customer_refusal(org, matched)
     if refused:
@@ -111,7 +111,8 @@ def _take(fold: Fold, org: Org, command: Issue, customer: Customer, series: Seri
     if isinstance(coupon, Code):
         return coupon
     fold.put(state.coupons, coupon.id, coupon)
-    fold.put(state.standings, key, replace(standing, issued=standing.issued + 1, last_issued_ms=state.now_ms))
+    last_ms = max(standing.last_issued_ms or 0, state.now_ms)  # another process's clock may be ahead
+    fold.put(state.standings, key, replace(standing, issued=standing.issued + 1, last_issued_ms=last_ms))
     if not rules.may_hold_several(series):
         fold.put(state.live, key, (*state.live.get(key, ()), coupon.id))
     fold.put(state.received, key, state.now_ms)

@@ -42,6 +42,7 @@ def reverse(fold: Fold, command: Reverse) -> ReverseAnswer:
             fold.take_back()
             return ReverseAnswer(Code.SERIES_UNREADABLE)
         _reverse(fold, command, redemption, series)
+    state.reversed_ids.update(command.redemption_ids)
     fold.keep()
     return ReverseAnswer(Code.PROCESSED)
 
@@ -92,7 +93,7 @@ def revoke(fold: Fold, command: Revoke) -> RevokeAnswer:
         assert customer is not None, "the same"
         held = [state.coupons[coupon_id] for coupon_id in state.unredeemed.get((customer.id, series.id), ())]
         left = [coupon for coupon in held if not coupon.is_revoked and not coupon.redeemed]
-        if len(left) > REVOKE_COUPONS_MAX:
+        if len(held) > REVOKE_COUPONS_MAX:  # of those that were held; there may be more than were loaded, whatever became of some
             return RevokeAnswer(Code.BATCH_LIMIT_EXCEEDED)
         revoked = [_revoke(fold, command, coupon) for coupon in left]
         fold.keep()

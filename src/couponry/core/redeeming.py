@@ -207,6 +207,8 @@ def _held(fold: Fold, attempt: rules.Attempt) -> Coupon:
             issued_by_redemption=True,
         )
         fold.put(state.coupon_ids, (code_key(coupon.code), customer.id), own.id)
+        fold.put(state.live, (customer.id, series.id), (own.id,))
+        fold.put(state.received, (customer.id, series.id), state.now_ms)
         fold.plan.new_coupons.append(NewCoupon(own, attempt.claim.place.till_id))
         return own
     if rules.binds_to_redeemer(attempt):
@@ -214,6 +216,7 @@ def _held(fold: Fold, attempt: rules.Attempt) -> Coupon:
         bound = replace(
             coupon, customer_id=customer.id, issued_ms=state.now_ms, expires_local=expires_local, issued_by_redemption=True
         )
+        fold.put(state.received, (customer.id, series.id), state.now_ms)
         fold.plan.given_coupons.append(NewCoupon(bound, attempt.claim.place.till_id))
         return bound
     return coupon

@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from couponry.core.decide import decide
-from couponry.core.limits import BATCH_ITEMS_MAX, RECONNECT_PAUSE_MS, WRITE_TRIES_MAX
+from couponry.core.limits import BATCH_ITEMS_MAX, CODE_TRIES_MAX, RECONNECT_PAUSE_MS, WRITE_TRIES_MAX
 from couponry.core.model import Org
 from couponry.core.plan import Outcome, Plan, failure
 from couponry.core.series import Series
@@ -67,7 +67,7 @@ class Writer:
 
     def settle(self, org_id: int, entries: Sequence[Entry], *, is_hasty: bool) -> list[Outcome]:
         """The outcomes, once committed; codes that the batch turns out to need are made, and it begins again."""
-        for _ in range(WRITE_TRIES_MAX):
+        for _ in range(1 + CODE_TRIES_MAX.bit_length()):
             try:
                 return self._settle(org_id, entries, is_hasty=is_hasty)
             except CodesShort as short:
@@ -104,16 +104,20 @@ class Writer:
                     entry.lost = LostCommit(written, outcome)
             for entry in entries:
                 entry.unseal()
+            if state and not is_commit_lost(error):
+                self._put_back(state, is_written=False)
             if state and isinstance(error, StoreError) and error.trouble is Trouble.CONFLICT:
                 for org, series in _generated(state):
                     self._codes.clash(org, series)
             raise
-        self._put_back(state)
+        self._put_back(state, is_written=True)
         return plan.outcomes
 
-    def _put_back(self, state: State) -> None:
+    def _put_back(self, state: State, *, is_written: bool) -> None:
+        """The codes that nobody has got: of a small code space none is to be wasted."""
         for org, series in _generated(state):
-            self._codes.put_back(org, series, state.fresh_codes[series.id][state.taken.get(series.id, 0) :])
+            taken = state.taken.get(series.id, 0) if is_written else 0
+            self._codes.put_back(org, series, state.fresh_codes[series.id][taken:])
 
     def reconnect(self) -> None:
         """Drop all pooled connections."""

@@ -19,13 +19,14 @@ from couponry.store.serials import reserve_codes
 class _Stock:
     """Codes of one shape for one series.
 
-    `has_clashed` once one was taken already, `is_dense` once too many were; `is_empty` when there are no more serials.
+    `has_clashed` once one was taken already; `tries` are the candidates for each coupon that so many taken ones call for;
+    `is_empty` when there are no more serials.
     """
 
     maker: CodeMaker
     codes: list[str] = field(default_factory=list)
     has_clashed: bool = False
-    is_dense: bool = False
+    tries: int = 1
     is_empty: bool = False
 
 
@@ -64,11 +65,18 @@ class CodeStock:
         if stock:
             stock.has_clashed = True
 
-    def proved_dense(self, org: Org, series: Series) -> bool:
-        """Too many of the candidates were taken: from now on there are 20 for each coupon. Whether there were fewer before."""
+    def proved_dense(self, org: Org, series: Series, count: int) -> bool:
+        """Too many of the candidates were taken: from now on there are twice as many, at most 20 a coupon. Whether that helps.
+
+        Not 20 at once: of a small code space, what is made and not used until a restart would be most.
+        """
         stock = self._stocks[_key(org, series)]
-        was_dense, stock.is_dense = stock.is_dense, True
-        return not was_dense
+        before = _wanted(stock, count)
+        if not stock.is_empty or stock.codes:
+            stock.has_clashed = True
+            while stock.tries < CODE_TRIES_MAX and _wanted(stock, count) == before:
+                stock.tries = min(2 * stock.tries, CODE_TRIES_MAX)
+        return _wanted(stock, count) > before
 
     def make(self, org: Org, wanted: Sequence[tuple[Series, int]]) -> None:
         """Make what is missing for these numbers of coupons, and more ahead where the series has codes to spare."""
@@ -90,7 +98,7 @@ class CodeStock:
 
 
 def _wanted(stock: _Stock, count: int) -> int:
-    return count if not stock.has_clashed else count * CODE_TRIES_MAX if stock.is_dense else count + CODE_TRIES_MAX - 1
+    return max(count * stock.tries, count + CODE_TRIES_MAX - 1) if stock.has_clashed else count
 
 
 def _key(org: Org, series: Series) -> tuple[int, int, CodeShape]:

@@ -6,11 +6,12 @@ from typing import Protocol
 from couponry.core import expiry
 from couponry.core.codes import code_key
 from couponry.core.commands import Issue
-from couponry.core.model import Handling, Org
+from couponry.core.model import Coupon, Handling, Org
 from couponry.core.rules.issue import may_hold_several
 from couponry.core.series import Series
 from couponry.store.batch import Batch
 from couponry.store.rows import coupon_from_row
+from couponry.store.selects import Keyed
 
 
 class CodesShort(Exception):
@@ -34,8 +35,8 @@ class Codes(Protocol):
     def have_clashed(self, org: Org, series: Series) -> bool:
         """Whether a code of the series was ever found taken, so that others must be looked up before they are used."""
 
-    def proved_dense(self, org: Org, series: Series) -> bool:
-        """Too many of the codes drawn were taken. Whether more of them can be had than this time."""
+    def proved_dense(self, org: Org, series: Series, count: int) -> bool:
+        """Too many of the codes drawn for this many coupons were taken. Whether more of them can be had than this time."""
 
 
 def held(batch: Batch) -> None:
@@ -55,22 +56,40 @@ def held(batch: Batch) -> None:
         key = coupon.customer_id, coupon.series_id
         state.live[key] = (*state.live.get(key, ()), coupon.id)
     excluded = {(customer_id, other) for (customer_id, _), series in pairs.items() for other in series.exclusions}
+    if batch.tx.dialect.locks_rows:
+        # Of two series that exclude each other, two issues lock different counters, and neither would see the other's coupon.
+        batch.selects.locked_customers.rows(batch.tx, batch.org_id, sorted({(customer_id,) for customer_id, _ in excluded}))
     for customer_id, series_id, at_ms in batch.selects.received.rows(batch.tx, batch.org_id, sorted(excluded)):
         state.received[customer_id, series_id] = at_ms
 
 
 def pools(batch: Batch) -> None:
-    """The oldest codes of uploaded series, as many as the batch may give out."""
-    wanted = _wanted(batch, Handling.UPLOADED)
-    if not wanted:
-        return
-    keys = sorted((series.id, count) for series, count in wanted)
-    select, most = batch.selects.pools, max(count for _, count in keys)
-    parameters = {"org": batch.org_id, "most": most, **select.keys.bound(keys)}
-    for row in sorted(batch.tx.read(select.read, parameters)):
-        coupon = coupon_from_row(row)
-        batch.state.coupons.setdefault(coupon.id, coupon)
-        batch.state.pools.setdefault(coupon.series_id, []).append(coupon.id)
+    """The oldest codes of uploaded series, as many as the batch may give out.
+
+    What other batches have locked is passed over while there is enough beside it. Otherwise it is waited for: they may leave some
+    of it, and a lock is no reason to tell anybody that there is no code left.
+    """
+    state = batch.state
+    named = Counter(coupon.series_id for coupon in state.coupons.values() if coupon.issued_ms is None)
+    wanted = {series.id: count + named[series.id] for series, count in _wanted(batch, Handling.UPLOADED)}
+    found = _of_pools(batch, batch.selects.free_pools, wanted)
+    if batch.tx.dialect.locks_rows:
+        short = {series_id: count for series_id, count in wanted.items() if len(found.get(series_id, ())) < count}
+        found |= _of_pools(batch, batch.selects.locked_pools, short)
+    for series_id, coupons in found.items():
+        state.pools[series_id] = [coupon.id for coupon in coupons]
+        for coupon in coupons:
+            state.coupons.setdefault(coupon.id, coupon)
+
+
+def _of_pools(batch: Batch, select: Keyed, wanted: dict[int, int]) -> dict[int, list[Coupon]]:
+    """By series, oldest first."""
+    found: dict[int, list[Coupon]] = {}
+    if wanted:
+        parameters = {"org": batch.org_id, "most": max(wanted.values()), **select.keys.bound(sorted(wanted.items()))}
+        for coupon in map(coupon_from_row, sorted(batch.tx.read(select.read, parameters))):
+            found.setdefault(coupon.series_id, []).append(coupon)
+    return found
 
 
 def fresh_codes(batch: Batch, org: Org, codes: Codes) -> None:
@@ -88,11 +107,20 @@ def fresh_codes(batch: Batch, org: Org, codes: Codes) -> None:
     doubtful = [candidates or [] for series, _, candidates in drawn if codes.have_clashed(org, series)]
     keys = sorted((code_key(code),) for candidates in doubtful for code in candidates)
     taken = {key for (key,) in batch.selects.taken_codes.rows(batch.tx, batch.org_id, keys)}
-    for series, count, candidates in drawn:
-        free = [code for code in candidates or () if code_key(code) not in taken]
-        if len(free) < count and codes.proved_dense(org, series):
-            raise CodesShort(org, [(series, count)])
-        batch.state.fresh_codes[series.id] = free
+    state = batch.state
+    for series, _, candidates in drawn:
+        state.fresh_codes[series.id] = free = [code for code in candidates or () if code_key(code) not in taken]
+        if len(drawn) > 1:  # two series may have the same code
+            taken.update(map(code_key, free))
+    dense = [
+        (series, count)
+        for series, count, _ in drawn
+        if len(state.fresh_codes[series.id]) < count and codes.proved_dense(org, series, count)
+    ]
+    if dense:
+        for series, _, _ in drawn:
+            codes.put_back(org, series, state.fresh_codes[series.id])
+        raise CodesShort(org, dense)
 
 
 def _wanted(batch: Batch, handling: Handling) -> list[tuple[Series, int]]:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 import psycopg
@@ -41,6 +41,8 @@ from sqlalchemy.types import TypeEngine
 from couponry.core.limits import LOCK_WAIT_HASTY_MS_MAX
 
 Row = tuple[Any, ...]
+Locking = Literal["", "skips", "waits"]
+"""Whether rows are locked, and what becomes of those that another writer has locked."""
 
 
 class Trouble(Enum):
@@ -150,11 +152,11 @@ class Dialect(Protocol):
         most: ColumnElement[int] | int,
         *,
         index: str,
-        is_skipping: bool,
+        locking: Locking,
     ) -> Select[Any]:
         """For each key the first `most` rows of one table, by id, that meet a condition on the key, read by an index.
 
-        Skipping, the rows are locked, and those that another writer has locked are passed over.
+        Those that another writer has locked are passed over, or waited for, as `locking` says.
         """
 
     def hurry(self, connection: Connection) -> None:
@@ -215,10 +217,10 @@ class Sqlite:
         most: ColumnElement[int] | int,
         *,
         index: str,
-        is_skipping: bool,
+        locking: Locking,
     ) -> Select[Any]:
         """By their ids, since there is no LATERAL here; and as many for each key, since LIMIT takes no column."""
-        del is_skipping  # nothing is locked by others
+        del locking  # nothing is locked by others
         table = columns[0].table
         assert isinstance(table, Table)
         found = table.alias("found")
@@ -315,12 +317,14 @@ class Postgresql:
         most: ColumnElement[int] | int,
         *,
         index: str,
-        is_skipping: bool,
+        locking: Locking,
     ) -> Select[Any]:
-        """LATERAL, and SKIP LOCKED."""
+        """LATERAL, and SKIP LOCKED. Waiting, a row that was taken meanwhile is left out and the next one found."""
         del index  # the planner finds it
         rows = select(*columns).where(condition).order_by(columns[0].table.c.id).limit(most).correlate(keys.source)
-        found = (rows.with_for_update(key_share=True, skip_locked=True) if is_skipping else rows).lateral("found")
+        if locking:
+            rows = rows.with_for_update(key_share=True, skip_locked=locking == "skips")
+        found = rows.lateral("found")
         return select(*found.c).select_from(keys.source.join(found, true()))
 
     def hurry(self, connection: Connection) -> None:

@@ -1,8 +1,8 @@
 """Load: everything that a batch may touch, in a number of statements that does not depend on the batch's size.
 
 Order matters twice. Locks are taken in one order, each kind sorted by key, so that two batches cannot deadlock: redemptions,
-coupons, the customers' counters, pooled coupons (without waiting), the series' counters. And the answers given before are read
-after the locks, so a repeat that waited for the first sees it.
+coupons, the customers' counters, the customers of exclusive series, pooled coupons (seldom waited for), the series' counters.
+And the answers given before are read after the locks, so a repeat that waited for the first sees it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,9 +53,9 @@ class Loader:
         batch_lifecycle.holders(batch)
         tx.stage = Stage.COUNTERS
         batch.standings()
+        batch_issue.held(batch)
         tx.stage = Stage.COUPONS
         batch.uses()
-        batch_issue.held(batch)
         batch_issue.pools(batch)
         batch.series_counters()
         batch.members()

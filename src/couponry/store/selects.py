@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Integer, Select, SelectBase, String, cast, fu
 
 from couponry.core.limits import REVOKE_COUPONS_MAX
 from couponry.store import schema as t
-from couponry.store.dialect import Dialect, Keys, Read, Row, org_parameter
+from couponry.store.dialect import Dialect, Keys, Locking, Read, Row, org_parameter
 from couponry.store.engine import ReadTransaction
 from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, LABEL_COLUMNS, ORG_COLUMNS, REDEMPTION_COLUMNS
 
@@ -68,8 +68,10 @@ class Selects:
         self.undone_ids = self._undone_ids()
         self.heads = self._heads()
         self.live_coupons = self._live_coupons()
+        self.locked_customers = self._locked_customers()
         self.received = self._received()
-        self.pools = self._pools()
+        self.free_pools = self._pools("skips")
+        self.locked_pools = self._pools("waits")
         self.taken_codes = self._taken_codes()
         self.redemptions = self._redemptions()
         self.active_redemptions = self._active_redemptions()
@@ -173,6 +175,11 @@ class Selects:
         is_live = (coupon.holder_id != 0) | ((coupon.redeemed == 0) & is_unexpired)
         return self._keyed(select(*COUPON_COLUMNS).select_from(source).where(coupon.revoked_ms.is_(None), is_live), keys)
 
+    def _locked_customers(self) -> Keyed:
+        keys, customer = self._ids(), t.customer.c
+        found = select(customer.id).select_from(keys.probing(t.customer, "id")).order_by(customer.id)
+        return self._keyed(self._dialect.locked(found, t.customer), keys)
+
     def _received(self) -> Keyed:
         """When customers last were issued a coupon of series, revoked ones apart."""
         keys, coupon = self._pairs(), t.coupon.c
@@ -180,14 +187,14 @@ class Selects:
         found = select(coupon.customer_id, coupon.series_id, func.max(coupon.issued_ms)).select_from(source)
         return self._keyed(found.where(coupon.revoked_ms.is_(None)).group_by(coupon.customer_id, coupon.series_id), keys)
 
-    def _pools(self) -> Keyed:
+    def _pools(self, locking: Locking) -> Keyed:
         """The oldest codes of series that nobody has and no bearer has redeemed, up to a number for each."""
         keys, coupon = self._dialect.keys("pools", BigInteger(), Integer()), t.coupon.c
         series_id, most = keys.columns
         in_pool = (coupon.series_id == series_id) & coupon.issued_ms.is_(None) & coupon.revoked_ms.is_(None)
         is_free = (coupon.org_id == org_parameter()) & in_pool & (coupon.redeemed == 0)
         return self._keyed(
-            self._dialect.first_of_each(keys, COUPON_COLUMNS, is_free, most, index="ix_coupon_pool", is_skipping=True), keys
+            self._dialect.first_of_each(keys, COUPON_COLUMNS, is_free, most, index="ix_coupon_pool", locking=locking), keys
         )
 
     def _taken_codes(self) -> Keyed:
@@ -216,9 +223,7 @@ class Selects:
         is_free = (coupon.org_id == org_parameter()) & held & coupon.revoked_ms.is_(None) & (coupon.redeemed == 0)
         named = (coupon.customer_id, coupon.series_id, coupon.id)
         return self._keyed(
-            self._dialect.first_of_each(
-                keys, named, is_free, REVOKE_COUPONS_MAX + 1, index="ix_coupon_customer", is_skipping=False
-            ),
+            self._dialect.first_of_each(keys, named, is_free, REVOKE_COUPONS_MAX + 1, index="ix_coupon_customer", locking=""),
             keys,
         )
 
