@@ -1,35 +1,38 @@
 """The API's description, OpenAPI 3.1, made from the structs that decode and encode the wire and from the table of codes."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 import couponry
 from couponry.api.areas import AREAS
-from couponry.api.envelopes import ADMIN, PROBLEM_TYPE, Errors, V3Errors, http_status
+from couponry.api.envelopes import ADMIN, PROBLEM_TYPE, Errors, ProblemDetails, V3Errors, http_status
 from couponry.api.gate import TOKEN_PATH
 from couponry.api.oauth import TokenBody, TokenResponse
-from couponry.api.operation import Operation, Parameter
+from couponry.api.operation import GATE_HEADERS, KEY, Operation, Parameter
 from couponry.core.status import Code
 
 _OK: Final = 200
 _REF: Final = "#/components/schemas/{name}"
+_ID: Final = MappingProxyType({"type": "integer", "minimum": 0})
+# Found out before the endpoint has a say, so in the form of the path's family.
 _GATE: Final = (
     Code.UNAUTHENTICATED,
     Code.ACCESS_DENIED,
     Code.AUTHORISATION_UNAVAILABLE,
     Code.RATE_LIMITED,
-    Code.UNSUPPORTED_MEDIA_TYPE,
-    Code.BODY_TOO_LARGE,
     Code.DRAINING,
     Code.OVERLOADED,
     Code.MALFORMED,
-    Code.LOOKUP_TYPE_MISSING,
-    Code.UNKNOWN_ATTRIBUTION,
-    Code.ORG_MISCONFIGURED,
+    Code.UNKNOWN_ERROR,
 )
-# Refused as a whole, unless a coupon's own rule has the same number (v2-coupon 4).
+_TOKEN_GATE: Final = (Code.DRAINING, Code.OVERLOADED, Code.MALFORMED, Code.UNKNOWN_ERROR)
+_ATTRIBUTION: Final = (Code.LOOKUP_TYPE_MISSING, Code.UNKNOWN_ATTRIBUTION)
+# The gate's, too, but found out by endpoints: in the gate's form or in the endpoint's own.
+_EITHER: Final = frozenset({Code.MALFORMED, Code.BODY_TOO_LARGE, *_ATTRIBUTION})
+# Refused as a whole, unless a coupon's own rule has the same number (v2-coupon 4, 7-10).
 _WHOLE: Final = frozenset(
     {
         Code.INVALID_INPUT,
@@ -45,16 +48,34 @@ _WHOLE: Final = frozenset(
         Code.BATCH_LIMIT_EXCEEDED,
     }
 )
-# HTTP statuses that the gate and the endpoint both answer, each in its own form.
-_MIXED: Final = frozenset({400, 500})
+_BY_COUPON: Final = frozenset({Code.INVALID_AMOUNT})
+_SUCCESSES: Final = frozenset({Code.SERIES_FIELDS_SAVED})
 _OWN: Final = (
-    Operation(TOKEN_PATH, "post", "An access token for an OAuth client", TokenResponse, V3Errors, TokenBody, is_open=True),
+    Operation(
+        TOKEN_PATH,
+        "post",
+        "An access token for an OAuth client",
+        TokenResponse,
+        V3Errors,
+        TokenBody,
+        codes=(Code.UNAUTHENTICATED,),
+        refusal_status=401,
+        is_open=True,
+    ),
     Operation("/healthz", "get", "Whether the process answers", dict[str, str], is_open=True),
     Operation("/readyz", "get", "Whether the database answers", dict[str, str | int], dict[str, str | int], is_open=True),
     Operation("/metrics", "get", "Numbers for Prometheus", str, content_type="text/plain", is_open=True),
     Operation("/openapi.json", "get", "This description", dict[str, Any], is_open=True),
     Operation("/docs", "get", "This description to read", str, content_type="text/html", is_open=True),
 )
+
+
+class _Refusal(NamedTuple):
+    """An HTTP status that is not 200, one thing that it says, and the type of the body that comes with it."""
+
+    status: int
+    line: str
+    body: Any
 
 
 def _operations() -> tuple[Operation, ...]:
@@ -68,9 +89,9 @@ def rendered() -> bytes:
 
 def document() -> dict[str, Any]:
     """The whole OpenAPI document."""
-    structs = [kind for one in _operations() for kind in (one.body, one.response, one.failure) if kind is not None]
-    schemas, components = msgspec.json.schema_components(structs, ref_template=_REF)
-    schema_of = dict(zip(map(repr, structs), schemas, strict=True))
+    kinds = [kind for one in _operations() for kind in (one.body, one.response, one.failure, _gate_form(one)) if kind is not None]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    schema_of = dict(zip(map(repr, kinds), schemas, strict=True))
     paths: dict[str, Any] = {}
     for one in _operations():
         paths.setdefault(one.path, {})[one.method] = _operation(one, schema_of)
@@ -85,19 +106,27 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
+            "headers": {
+                "RequestId": _header("names this request; the X-CAP-REQUEST-ID that it came with", is_always=True),
+                "Replayed": _header("`true` for the first answer to an Idempotency-Key, `derived` for that to the same bill"),
+            },
             "securitySchemes": {
                 "basic": {"type": "http", "scheme": "basic", "description": "till code, and the MD5 hex of its password"},
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "token": {"type": "apiKey", "in": "header", "name": "X-CAP-API-OAUTH-TOKEN"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "an access token"},
+                "token": {"type": "apiKey", "in": "header", "name": "X-CAP-API-OAUTH-TOKEN", "description": "an access token"},
             },
         },
     }
 
 
+def _header(meaning: str, *, is_always: bool = False) -> dict[str, Any]:
+    return {"description": meaning, "required": is_always, "schema": {"type": "string"}}
+
+
 def _operation(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": one.summary,
-        "operationId": one.method + "".join(part.title() for part in one.path.replace("_", "/").replace(".", "/").split("/")),
+        "operationId": one.method + "".join(part.title() for part in one.path.translate(_TO_SLASHES).split("/")),
         "responses": _responses(one, schema_of),
     }
     if one.parameters:
@@ -105,70 +134,87 @@ def _operation(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
     if one.body:
         content = {"application/json": {"schema": schema_of[repr(one.body)]}}
         described["requestBody"] = {"required": True, "content": content}
-    described["security"] = [] if one.is_open else [{"basic": []}, {"bearer": []}, {"token": []}]
+    schemes = () if one.is_open else ("bearer", "token") if _is_admin(one) else ("basic", "bearer", "token")
+    described["security"] = [{scheme: []} for scheme in schemes]
     return described
 
 
+_TO_SLASHES: Final = str.maketrans("_.-", "///", "{}")
+
+
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
+    is_in_path = parameter.place == "path"
+    schema: dict[str, Any] = dict(_ID) if is_in_path or parameter.is_number else {"type": "string"}
     if parameter.values:
         schema["enum"] = list(parameter.values)
     described = {"name": parameter.name, "in": parameter.place, "description": parameter.meaning, "schema": schema}
-    return {**described, "required": True} if parameter.place == "path" else described
+    return {**described, "required": True} if is_in_path or parameter.is_required else described
 
 
 def _responses(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
-    """By HTTP status: the codes that come with it, and the body's shape."""
-    lettered = [code for code in Code if one.on and one.on in code.on.split() and code not in _GATE and not code.topic]
-    judged = [*lettered, *one.codes]
+    """By HTTP status: the codes that come with it, and the forms that the body may have."""
+    named = {"X-Cap-Requestid": {"$ref": "#/components/headers/RequestId"}}
+    again = {"Idempotency-Replayed": {"$ref": "#/components/headers/Replayed"}} if KEY in one.parameters else {}
+    told = _meaning(_by_rules(one)) if one.refusal_status == _OK else ""
     ok = {one.content_type: {"schema": schema_of[repr(one.response)]}}
-    by_rules = [code for code in judged if code not in _WHOLE - {Code.INVALID_AMOUNT} and not code.is_service_failure]
-    is_200 = one.refusal_status == _OK
-    responses: dict[str, Any] = {"200": {"description": (is_200 and _meaning(by_rules)) or "Success", "content": ok}}
-    whole = [code for code in (*judged, *_anywhere()) if code in _WHOLE or code.is_service_failure] if not one.is_open else []
-    gate = list(_GATE) if not one.is_open else _token_gate() if one.path == TOKEN_PATH else []
-    for code in (*gate, *(() if is_200 else by_rules), *whole):
-        answer = responses.setdefault(
-            str(http_status(code)),
-            {"description": "", "content": {_failure_type(one): {"schema": _failure(one, code, schema_of)}}},
-        )
-        line = f"{code.number} {code.message}"
-        if line not in answer["description"].split("; "):
-            answer["description"] = "; ".join(filter(None, (answer["description"], line)))
-    for status, meaning in one.refusals:
-        content = {_failure_type(one): {"schema": schema_of[repr(one.failure)]}}
-        responses[str(status)] = {"description": meaning, "content": content}
+    responses = {str(_OK): {"description": told or "Success", "headers": {**named, **again}, "content": ok}}
+    refusals = list(_refusals(one))
+    for status in sorted({refusal.status for refusal in refusals}):
+        of_it = [refusal for refusal in refusals if refusal.status == status]
+        lines = "; ".join(dict.fromkeys(refusal.line for refusal in of_it))
+        forms = list({repr(refusal.body): schema_of[repr(refusal.body)] for refusal in of_it}.values())
+        schema = forms[0] if len(forms) == 1 else {"anyOf": forms}
+        media_type = PROBLEM_TYPE if _is_admin(one) else one.content_type
+        responses[str(status)] = {"description": lines, "headers": named, "content": {media_type: {"schema": schema}}}
+    return responses
+
+
+def _refusals(one: Operation) -> Iterator[_Refusal]:
+    """All that a request may be refused with as a whole, the gate's first."""
     if one.path == "/readyz":
-        responses["503"] = {"description": "not ready", "content": ok}
-    return dict(sorted(responses.items()))
+        yield _Refusal(503, "not ready", one.failure)
+    if one.is_open and not one.body:
+        return
+    for code in _gate_of(one):
+        yield _Refusal(http_status(code), _meaning([code]), _gate_form(one))
+    by_rules = [] if one.refusal_status == _OK else [code for code in _by_rules(one) if code not in _SUCCESSES]
+    by_shape = [code for code in _judged(one) if code in _WHOLE or code.is_service_failure]
+    anywhere = () if one.is_open else _anywhere(one)
+    for code in (*by_rules, *by_shape, *(code for code in _gate_of(one) if code in _EITHER), *anywhere):
+        yield _Refusal(http_status(code), _meaning([code]), one.failure)
+    yield from (_Refusal(status, meaning, one.failure) for status, meaning in one.refusals)
 
 
-def _failure_type(one: Operation) -> str:
-    return PROBLEM_TYPE if one.path.startswith(ADMIN) else "application/json"
+def _gate_of(one: Operation) -> list[Code]:
+    with_body = (Code.UNSUPPORTED_MEDIA_TYPE, Code.BODY_TOO_LARGE) if one.method != "get" else ()
+    if one.is_open:
+        return [*_TOKEN_GATE, *with_body]
+    is_attributed = all(header in one.parameters for header in GATE_HEADERS)
+    by_path = (Code.UNKNOWN_RESOURCE,) if "{" in one.path else ()
+    return [*_GATE, *with_body, *by_path, *(_ATTRIBUTION if is_attributed else ())]
 
 
-def _failure(one: Operation, code: Code, schema_of: dict[str, Any]) -> dict[str, Any]:
-    by_gate, by_endpoint = schema_of[repr(Errors)], schema_of[repr(one.failure)]
-    if one.path == TOKEN_PATH or one.path.startswith(ADMIN) or code in _WHOLE - {Code.INVALID_INPUT} or by_gate == by_endpoint:
-        return dict(by_endpoint)
-    if http_status(code) not in _MIXED:
-        return dict(by_gate)
-    return {"anyOf": [by_gate, by_endpoint]}
+def _gate_form(one: Operation) -> type[Errors | ProblemDetails | V3Errors]:
+    return ProblemDetails if _is_admin(one) else V3Errors if one.path == TOKEN_PATH else Errors
 
 
-def _anywhere() -> list[Code]:
-    return [code for code in Code if code.on == "*" and code not in _GATE and not code.topic and code.is_service_failure]
+def _is_admin(one: Operation) -> bool:
+    return one.path.startswith(ADMIN)
 
 
-def _token_gate() -> list[Code]:
-    return [
-        Code.UNAUTHENTICATED,
-        Code.UNSUPPORTED_MEDIA_TYPE,
-        Code.BODY_TOO_LARGE,
-        Code.DRAINING,
-        Code.OVERLOADED,
-        Code.MALFORMED,
-    ]
+def _judged(one: Operation) -> list[Code]:
+    lettered = [code for code in Code if one.on and one.on in code.on.split() and not code.topic]
+    return [*lettered, *one.codes]
+
+
+def _by_rules(one: Operation) -> list[Code]:
+    """What a rule says, for or against: in the codes' own HTTP status where that is not 200."""
+    return [code for code in _judged(one) if code not in _WHOLE - _BY_COUPON and not code.is_service_failure]
+
+
+def _anywhere(one: Operation) -> list[Code]:
+    known = {*_GATE, *_judged(one)}
+    return [code for code in Code if code.on == "*" and code.is_service_failure and not code.topic and code not in known]
 
 
 def _meaning(codes: Sequence[Code]) -> str:

@@ -8,12 +8,14 @@ from couponry.core.status import Code
 
 
 class Parameter(NamedTuple):
-    """A query parameter or header."""
+    """A query parameter, header, or part of the path. Parts of the path are ids."""
 
     name: str
     place: str
     meaning: str
     values: Sequence[str] = ()
+    is_number: bool = False
+    is_required: bool = False
 
 
 class Operation(NamedTuple):

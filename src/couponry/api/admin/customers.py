@@ -28,6 +28,7 @@ from couponry.store.engine import WriteTransaction
 
 PATH: Final = "/admin/v1/customers/{customer_id}"
 _STATUS_OF: Final[dict[int | str, int]] = {"unknown": 404, "gone": 409, 8015: 404, 8069: 409}
+_OF_TWO: Final = [(404, "unknown"), (409, "gone"), (400, "invalid")]
 _BLOCKED: Final = frozenset({Code.TIMED_OUT, Code.CONFLICT})
 
 B = TypeVar("B")
@@ -79,7 +80,19 @@ _GONE: Final = (Code.NO_SUCH_CUSTOMER, Code.CUSTOMER_DELETED, Code.CUSTOMER_MERG
 
 
 def _operation(path: str, method: str, summary: str, body: object = None, *codes: Code) -> Operation:
-    return Operation(path, method, summary, CustomerShown, ProblemDetails, body, (_ID,), codes=codes, refusal_status=400)
+    other = [(_STATUS_OF[code.number], f"{code.number} {code.message}") for code in codes if code.number in _STATUS_OF]
+    return Operation(
+        path,
+        method,
+        summary,
+        CustomerShown,
+        ProblemDetails,
+        body,
+        (_ID,),
+        codes=[code for code in codes if code.number not in _STATUS_OF],
+        refusals=other + (_OF_TWO if body is MergeBody else []),
+        refusal_status=400,
+    )
 
 
 OPERATIONS: Final = (

@@ -65,7 +65,7 @@ OPERATIONS: Final = (
         Explained,
         ProblemDetails,
         parameters=(
-            Parameter("code", "query", "the coupon's code, or its id"),
+            Parameter("code", "query", "the coupon's code, or its id", is_required=True),
             Parameter(
                 "customer", "query", "`mobile:`, `email:`, `externalId:`, `cardnumber:`, `id:` and a value, or the value alone"
             ),

@@ -66,7 +66,7 @@ OPERATIONS: Final = (
             Parameter("code", "query", "of the coupon with this code or id"),
             Parameter("customer", "query", "of this customer, as explain takes it"),
             Parameter("till", "query", "at the till with this code"),
-            Parameter("limit", "query", f"1-{PAGE_ITEMS_MAX}, {_PAGE_ITEMS} unless given"),
+            Parameter("limit", "query", f"1-{PAGE_ITEMS_MAX}, {_PAGE_ITEMS} unless given", is_number=True),
             Parameter("cursor", "query", "`next` of the page before"),
         ),
         codes=(Code.INVALID_INPUT,),

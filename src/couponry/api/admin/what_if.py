@@ -67,6 +67,7 @@ OPERATIONS: Final = (
         (Parameter("series_id", "path", "id of the series"),),
         codes=(Code.INVALID_INPUT, Code.SERIES_UNREADABLE),
         refusal_status=400,
+        refusals=((_NOT_FOUND, f"{_UNKNOWN_SERIES} {Code.INVALID_SERIES_ID.message}"),),
     ),
 )
 _DECODE: Final = msgspec.json.Decoder(WhatIfBody).decode

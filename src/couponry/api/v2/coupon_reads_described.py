@@ -22,8 +22,8 @@ _HELD_QUERY: Final = (
     Parameter("id", "query", "customer id"),
     Parameter("status", "query", f"which coupons, comma-separated, any case: {', '.join(STATUSES)}"),
     Parameter("sort_order", "query", "by time of issue", ("DESC", "ASC")),
-    Parameter("limit", "query", "coupons of a page, 1-500; 100 unless given"),
-    Parameter("offset", "query", "coupons before the page"),
+    Parameter("limit", "query", "coupons of a page, 1-500; 100 unless given", is_number=True),
+    Parameter("offset", "query", "coupons before the page", is_number=True),
     Parameter("includeReversedRedemptions", "query", "tell reversed redemptions; true unless given", _FLAG),
 )
 _CUSTOMER: Final = (Code.INVALID_CUSTOMER, Code.CUSTOMER_NOT_FOUND)

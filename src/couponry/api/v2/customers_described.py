@@ -12,8 +12,8 @@ _ID: Final = Parameter("customer_id", "path", "the customer's id")
 _SOURCE: Final = Parameter("source", "query", "where the customer is known; INSTORE unless given", sorted(SOURCES))
 _LOOKUP: Final = (
     _SOURCE,
-    Parameter("identifierName", "query", "the kind of identifier", (*ATTRIBUTES, "id")),
-    Parameter("identifierValue", "query", "its value; a mobile with or without country code"),
+    Parameter("identifierName", "query", "the kind of identifier", (*ATTRIBUTES, "id"), is_required=True),
+    Parameter("identifierValue", "query", "its value; a mobile with or without country code", is_required=True),
 )
 _GONE: Final = (Code.NO_SUCH_CUSTOMER, Code.CUSTOMER_DELETED, Code.CUSTOMER_MERGED)
 _READ: Final = (Code.UNKNOWN_SOURCE, *_GONE)
