@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, case, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, String, bindparam, case, func, literal, select, union_all
 
 from couponry.core.codes import code_key, is_well_formed
 from couponry.core.commands import Item
@@ -22,11 +22,11 @@ from couponry.core.problem import Problem
 from couponry.core.series import Series
 from couponry.core.status import Code
 from couponry.store import schema as t
-from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction
 from couponry.store.places import sites
 from couponry.store.registry import read_org
 from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, coupon_from_row, customer_from_row, series_from_text
+from couponry.store.statements import org_parameter
 
 AS_NOW: Final = "customers, audiences, tills and org settings, a campaign's pause, and a coupon's expiry are as they are now"
 _IDENTIFIERS: Final = {
@@ -38,6 +38,7 @@ _IDENTIFIERS: Final = {
     "cardExternalId": t.customer.c.card_external_id,
 }
 _ID_DIGITS_MAX: Final = 16
+_COUPON_COLUMNS: Final = (*COUPON_COLUMNS, t.coupon.c.created_ms)
 _DELETED_AT: Final = CUSTOMER_COLUMNS.index(t.customer.c.deleted_ms)
 _ALWAYS_MS: Final = 2**62
 """Later than everything: counts at the present instant are over all rows."""
@@ -164,8 +165,8 @@ class _Look:
         item = Item(code=name)
         if not rows and is_coupon_id(number):
             item = Item(coupon_id=number)
-            same_id = t.coupon.c.id == bindparam("id")
-            rows = self._rows(_coupons(same_id), id=number)
+            found = select(*_COUPON_COLUMNS).where(t.coupon.c.org_id == org_parameter(), t.coupon.c.id == bindparam("id"))
+            rows = self._rows(found, id=number)
             rows += self._coded(code_key(rows[0].code), customer_id) if rows else []
         there = self._there(rows)
         all_terms = self._terms({coupon.series_id for coupon in there})
@@ -178,8 +179,7 @@ class _Look:
 
     def _coded(self, key: str, customer_id: int) -> list[Any]:
         """All that have, or had, this code: its own rows, and the customer's own records."""
-        same_code = (t.coupon.c.code_key == bindparam("key")) & t.coupon.c.holder_id.in_((0, customer_id))
-        return self._rows(_coupons(same_code), key=key)
+        return coupons_coded(self.tx, self.question.org.id, key, customer_id)
 
     def _there(self, rows: list[Any]) -> list[Coupon]:
         """Those that existed, as they were; of several with one code the live one last, before it the one revoked last."""
@@ -259,13 +259,10 @@ class _Look:
 
     def _redeemed(self, coupon_id: int) -> int:
         """The coupon's active redemptions at the instant."""
-        redemption = t.redemption.c
-        found = select(func.count()).where(
-            redemption.org_id == org_parameter(),
-            redemption.coupon_id == bindparam("coupon"),
-            _is_active_at(bindparam("until_ms")),
-        )
-        return int(self._rows(found, coupon=coupon_id, until_ms=self.until_ms)[0][0])
+        keys = self.tx.dialect.keys("ids", BigInteger())
+        source = keys.probing(t.redemption, "coupon_id", index="uq_redemption_use")
+        found = select(func.count()).select_from(source).where(_is_active_at(bindparam("until_ms")))
+        return int(self._rows(found, until_ms=self.until_ms, **keys.bound([(coupon_id,)]))[0][0])
 
     def _series_redeemed(self, series_id: int) -> int | None:
         """The series' active redemptions at the instant; None for a series without the counter that a cap needs (788)."""
@@ -296,6 +293,13 @@ def customer_meant(tx: ReadTransaction, org_id: int, wanted: Sequence[Identifier
     return wanted[at], row
 
 
+def coupons_coded(tx: ReadTransaction, org_id: int, key: str, customer_id: int) -> list[Any]:
+    """The coupons that have, or had, this code: its own rows, and the customer's own records."""
+    keys = tx.dialect.keys("codes", String(), BigInteger())
+    found = select(*_COUPON_COLUMNS).select_from(keys.probing(t.coupon, "code_key", "holder_id", index="uq_coupon_code"))
+    return tx.rows(found, {"org": org_id, **keys.bound(sorted({(key, 0), (key, customer_id)}))})
+
+
 def redeemed_at(tx: ReadTransaction, org_id: int, series_id: int, until_ms: int) -> int:
     """A series' active redemptions at an instant: those of now, without those made since, with those reversed since.
 
@@ -318,10 +322,6 @@ def redeemed_at(tx: ReadTransaction, org_id: int, series_id: int, until_ms: int)
 def _is_active_at(until_ms: ColumnElement[int]) -> ColumnElement[bool]:
     redemption = t.redemption.c
     return (redemption.redeemed_ms <= until_ms) & (redemption.reversed_ms.is_(None) | (redemption.reversed_ms > until_ms))
-
-
-def _coupons(wanted: ColumnElement[bool]) -> Select[Any]:
-    return select(*COUPON_COLUMNS, t.coupon.c.created_ms).where(t.coupon.c.org_id == org_parameter(), wanted)
 
 
 def _found(item: Item, there: Sequence[Coupon], customer_id: int, all_terms: dict[int, _Terms]) -> Coupon | None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+from sqlalchemy import BigInteger, ColumnElement, bindparam, func, select
 
 from couponry.core.codes import code_key
 from couponry.core.ids import is_coupon_id
@@ -16,13 +16,15 @@ from couponry.core.limits import MONEY_SCALE, REFUSALS_WALKED_MAX
 from couponry.core.model import Identifier
 from couponry.core.status import Code
 from couponry.store import schema as t
-from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction
-from couponry.store.history import customer_meant
+from couponry.store.history import coupons_coded, customer_meant
+from couponry.store.statements import org_parameter
 
 _NOBODY: Final = 0
 _NEWEST: Final = 2**62
 _ID_DIGITS_MAX: Final = 16
+_COUPONS_MAX: Final = 10
+"""Of the coupons that had one code, one after the other, as each was revoked and uploaded again."""
 
 
 class Wanted(Struct, frozen=True):
@@ -61,47 +63,54 @@ class Page(Struct, frozen=True):
 
 
 def page(tx: ReadTransaction, wanted: Wanted) -> Page:
-    """In at most five statements, whatever was refused."""
-    refusal = t.refusal.c
-    parameters: dict[str, object] = {"org": wanted.org_id, "before": wanted.before_id or _NEWEST}
-    walked = select(t.refusal).where(refusal.org_id == org_parameter(), refusal.id < bindparam("before"))
+    """In at most four statements, whatever was refused: whom and what it is about, the ids to look through, and their rows."""
     found = customer_meant(tx, wanted.org_id, wanted.customer)
     customer_id = found[1][0] if found else _NOBODY
     coupon_ids = _coupon_ids(tx, wanted, customer_id) if wanted.name else []
-    if coupon_ids:
-        walked = walked.where(refusal.coupon_id.in_(coupon_ids))
-    seen = walked.order_by(refusal.id.desc()).limit(REFUSALS_WALKED_MAX).subquery("seen")
+    refusal, till = t.refusal.c, t.till.c
     conditions: list[ColumnElement[bool]] = []
     if wanted.name and not coupon_ids:
-        conditions.append(func.upper(seen.c.code_sent) == code_key(wanted.name))
+        conditions.append(func.upper(refusal.code_sent) == code_key(wanted.name))
     if wanted.customer:
-        conditions.append(seen.c.customer_id == customer_id)
+        conditions.append(refusal.customer_id == customer_id)
     if wanted.till_code:
-        conditions.append(seen.c.till_id == _till_id(wanted.till_code).scalar_subquery())
-    in_till = (t.till.c.org_id == seen.c.org_id) & (t.till.c.id == seen.c.till_id)
-    matching = select(seen, t.till.c.code.label("till_code")).join_from(seen, t.till, in_till, isouter=True).where(*conditions)
-    rows = tx.rows(matching.order_by(seen.c.id.desc()).limit(wanted.limit), parameters)
+        conditions.append(till.code == wanted.till_code)
+    most = REFUSALS_WALKED_MAX if conditions else wanted.limit
+    walked = _newest(tx, wanted, coupon_ids, most)
+    keys = tx.dialect.keys("ids", BigInteger())
+    in_till = (till.org_id == org_parameter()) & (till.id == refusal.till_id)
+    source = keys.probing(t.refusal, "id").outerjoin(t.till, in_till)
+    matching = select(t.refusal, till.code.label("till_code")).select_from(source).where(*conditions)
+    rows = tx.rows(
+        matching.order_by(refusal.id.desc()).limit(wanted.limit),
+        {"org": wanted.org_id, **keys.bound([(refusal_id,) for refusal_id in walked])},
+    )
     if len(rows) == wanted.limit:
         return Page([_recorded(row) for row in rows], rows[-1].id)
-    ((count, oldest_id),) = tx.rows(select(func.count(), func.min(seen.c.id)).select_from(seen), parameters)
-    return Page([_recorded(row) for row in rows], oldest_id if count == REFUSALS_WALKED_MAX else None)
+    return Page([_recorded(row) for row in rows], walked[-1] if len(walked) == most else None)
+
+
+def _newest(tx: ReadTransaction, wanted: Wanted, coupon_ids: list[int], most: int) -> list[int]:
+    """The ids of the newest refusals before the cursor, of these coupons if any are named."""
+    refusal = t.refusal.c
+    keys = tx.dialect.keys("ids", BigInteger())
+    parameters: dict[str, object] = {"org": wanted.org_id, "before": wanted.before_id or _NEWEST}
+    if coupon_ids:
+        found = select(refusal.id).select_from(keys.probing(t.refusal, "coupon_id", index="ix_refusal_coupon"))
+        parameters |= keys.bound([(coupon_id,) for coupon_id in coupon_ids])
+    else:
+        found = select(refusal.id).where(refusal.org_id == org_parameter())
+    found = found.where(refusal.id < bindparam("before")).order_by(refusal.id.desc()).limit(most)
+    return [row.id for row in tx.rows(found, parameters)]
 
 
 def _coupon_ids(tx: ReadTransaction, wanted: Wanted, customer_id: int) -> list[int]:
-    """The coupons that have, or had, this code: its own rows, and the customer's own records. Else what has this id."""
-    coupon = t.coupon.c
-    found = select(coupon.id).where(
-        coupon.org_id == org_parameter(), coupon.code_key == bindparam("key"), coupon.holder_id.in_((_NOBODY, customer_id))
-    )
-    ids = [row.id for row in tx.rows(found, {"org": wanted.org_id, "key": code_key(wanted.name)})]
-    if ids:
-        return ids
+    """The newest coupons that have, or had, this code: its own rows, and the customer's own records. Else what has this id."""
+    coded = coupons_coded(tx, wanted.org_id, code_key(wanted.name), customer_id)
+    if coded:
+        return sorted((row.id for row in coded), reverse=True)[:_COUPONS_MAX]
     is_id = wanted.name.isascii() and wanted.name.isdigit() and len(wanted.name) <= _ID_DIGITS_MAX
     return [int(wanted.name)] if is_id and is_coupon_id(int(wanted.name)) else []
-
-
-def _till_id(code: str) -> Select[Any]:
-    return select(t.till.c.id).where(t.till.c.org_id == org_parameter(), t.till.c.code == code)
 
 
 def _recorded(row: Any) -> Recorded:  # noqa: ANN401 - a row of the refusal table
