@@ -120,7 +120,7 @@ def worker(
             authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
             attribution=Attribution(directory, clock),
             tokens=tokens,
-            back_office=BackOffice(Database(settings.database_url)),
+            back_office=BackOffice(Database(settings.database_url, is_keyed=True)),
             clock=clock,
             new_code=lambda: secrets.token_hex(5).upper(),
             metrics=metrics,

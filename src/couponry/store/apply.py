@@ -15,10 +15,11 @@ from couponry.core.model import Redemption
 from couponry.core.plan import Event, NewCoupon, Plan, Refusal
 from couponry.core.state import State
 from couponry.store import schema as t
-from couponry.store.dialect import Dialect, Row
+from couponry.store.dialect import Dialect
 from couponry.store.engine import Stage, WriteTransaction
 from couponry.store.rows import scaled
 from couponry.store.serials import BatchIds
+from couponry.store.statements import Row
 
 _IN_HAND = ("customer_id", "issued_ms", "expires_local", "issued_by_redemption", "issued_till_id", "issue_details")
 

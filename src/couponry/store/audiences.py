@@ -10,8 +10,8 @@ from couponry.core.problem import Problem
 from couponry.core.rules.series import AUDIENCE
 from couponry.store import schema as t
 from couponry.store.bulk.customers import customer_ids
-from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction
+from couponry.store.statements import org_parameter
 
 Audience = Sequence[int | str]
 

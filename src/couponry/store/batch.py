@@ -14,10 +14,10 @@ from couponry.core.plan import Answer, IssueAnswer
 from couponry.core.series import Series
 from couponry.core.state import State, StoredAnswer
 from couponry.store import schema as t
-from couponry.store.dialect import Row
 from couponry.store.engine import ReadTransaction
 from couponry.store.rows import COUPON_COLUMNS, coupon_from_row, customer_from_row, org_from_rows, series_from_text
 from couponry.store.selects import Selects
+from couponry.store.statements import Row
 
 _COUPON_WIDTH = len(COUPON_COLUMNS)
 _REVOKED = COUPON_COLUMNS.index(t.coupon.c.revoked_ms)

@@ -20,10 +20,11 @@ from couponry.core.limits import COUPONS_LISTED_MAX, REDEMPTIONS_LISTED_MAX, SER
 from couponry.core.series import Series
 from couponry.core.status import Code
 from couponry.store import schema as t
-from couponry.store.dialect import Dialect, Keys
+from couponry.store.dialect import Dialect
 from couponry.store.engine import ReadTransaction
 from couponry.store.rows import series_from_text
 from couponry.store.selects import Keyed
+from couponry.store.statements import Keys
 
 
 class Shop(Struct, frozen=True, gc=False):

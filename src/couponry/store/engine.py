@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from couponry.core import limits
-from couponry.store.dialect import Dialect, Postgresql, Read, Row, Sqlite, Trouble, Write
+from couponry.store.dialect import Dialect, Postgresql, Sqlite, Trouble
+from couponry.store.statements import Read, Row, Write
 
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode = WAL",

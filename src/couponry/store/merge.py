@@ -16,8 +16,8 @@ from sqlalchemy import BigInteger, String, case, delete, select, text, update
 from couponry.core.limits import COUNT_MAX
 from couponry.core.problem import Problem
 from couponry.store import schema as t
-from couponry.store.dialect import Row, org_parameter
 from couponry.store.engine import Stage, WriteTransaction
+from couponry.store.statements import Row, org_parameter
 
 # The victim's uses are numbered on after the survivor's. The survivor's counter still says how many those were.
 _MOVE_REDEMPTIONS: Final = text("""

@@ -19,9 +19,9 @@ from couponry.core.rules.series import AUDIENCE, changed_terms, code_space_probl
 from couponry.store import caps, serials
 from couponry.store import schema as t
 from couponry.store.audiences import Audience, audience_of, members
-from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.offers import Offered, read_series
+from couponry.store.statements import org_parameter
 
 _UNSAVED: Final = "Couldn't save coupon series fields"
 _TAKEN: Final = "coupon series with same series code is already present"

@@ -8,9 +8,10 @@ from sqlalchemy import BigInteger, Select, func, select
 
 from couponry.core.series import Series
 from couponry.store import schema as t
-from couponry.store.dialect import Keys, Trouble, org_parameter
+from couponry.store.dialect import Trouble
 from couponry.store.engine import ReadTransaction, Stage, StoreError
 from couponry.store.rows import series_from_text
+from couponry.store.statements import Keys, org_parameter
 
 
 class SeriesUnreadable(StoreError):

@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, Column, Select, Table, select
 
 from couponry.core.model import Org, Place
 from couponry.store import schema as t
-from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction
+from couponry.store.statements import org_parameter
 
 
 class Site(Struct, frozen=True, gc=False):

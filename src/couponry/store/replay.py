@@ -19,11 +19,11 @@ from couponry.core.series import Series
 from couponry.core.status import Code
 from couponry.core.what_if import Before, Past, Replay, changed_series
 from couponry.store import schema as t
-from couponry.store.dialect import Keys, org_parameter
 from couponry.store.engine import ReadTransaction
 from couponry.store.history import redeemed_at
 from couponry.store.places import Site, sites
 from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, coupon_from_row, customer_from_row, series_from_text
+from couponry.store.statements import Keys, org_parameter
 
 _DAY_MS: Final = 24 * HOUR_MS
 

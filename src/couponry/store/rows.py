@@ -13,7 +13,7 @@ from couponry.core.model import Coupon, Customer, Org, StoredRedemption, Terms
 from couponry.core.org_settings import OrgSettings
 from couponry.core.series import Series, series_from_terms
 from couponry.store import schema as t
-from couponry.store.dialect import Row
+from couponry.store.statements import Row
 
 ORG_COLUMNS: Final = (
     t.org.c.id,

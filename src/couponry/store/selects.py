@@ -8,9 +8,10 @@ from sqlalchemy import BigInteger, Integer, Select, SelectBase, String, cast, fu
 
 from couponry.core.limits import REVOKE_COUPONS_MAX
 from couponry.store import schema as t
-from couponry.store.dialect import Dialect, Keys, Locking, Read, Row, org_parameter
+from couponry.store.dialect import Dialect, Locking
 from couponry.store.engine import ReadTransaction
 from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, LABEL_COLUMNS, ORG_COLUMNS, REDEMPTION_COLUMNS
+from couponry.store.statements import Keys, Read, Row, org_parameter
 
 _IDENTIFIERS: Final = {
     "id": t.customer.c.id,

@@ -10,8 +10,8 @@ from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.customers import locked, read_customer
-from couponry.store.dialect import org_parameter
 from couponry.store.engine import WriteTransaction
+from couponry.store.statements import org_parameter
 
 
 def record(

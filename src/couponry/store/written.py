@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from couponry.core.plan import Plan
 from couponry.store import schema as t
-from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction
+from couponry.store.statements import org_parameter
 
 _TABLES = {"redemption": t.redemption, "coupon": t.coupon, "outbox": t.outbox}
 

@@ -24,9 +24,9 @@ from couponry.store import serials
 from couponry.store.bulk import Cells
 from couponry.store.bulk.customers import customer_ids
 from couponry.store.bulk.inserts import insert_many
-from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.rows import series_from_text
+from couponry.store.statements import org_parameter
 
 _COLUMNS: Final = (
     "id",

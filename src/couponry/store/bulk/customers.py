@@ -17,8 +17,8 @@ from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk import Cells
 from couponry.store.bulk.inserts import insert_many
-from couponry.store.dialect import org_parameter
 from couponry.store.engine import ReadTransaction, WriteTransaction
+from couponry.store.statements import org_parameter
 
 _COLUMNS: Final = (
     "first_name",

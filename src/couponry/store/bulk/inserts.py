@@ -6,8 +6,8 @@ import psycopg
 from sqlalchemy import Table
 from sqlalchemy.exc import DBAPIError
 
-from couponry.store.dialect import Row
 from couponry.store.engine import WriteTransaction
+from couponry.store.statements import Row
 
 
 def insert_many(tx: WriteTransaction, table: Table, columns: Sequence[str], org_id: int, rows: list[Row]) -> None:
