@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from couponry.api.admin import campaigns
 from couponry.api.admin import customers as admin_customers
 from couponry.api.admin import explain, refusals, reverse, what_if
 from couponry.api.operation import Operation
@@ -26,6 +27,7 @@ AREAS: Final[tuple[Area, ...]] = (
     issue,
     lifecycle,
     series,
+    campaigns,
     reverse,
     explain,
     refusals,
