@@ -19,6 +19,8 @@ SAMOA: Final = ZoneInfo("Pacific/Pago_Pago")  # UTC-11
 TONGA: Final = ZoneInfo("Pacific/Tongatapu")  # UTC+13
 BERLIN: Final = ZoneInfo("Europe/Berlin")
 CAIRO: Final = ZoneInfo("Africa/Cairo")
+APIA: Final = ZoneInfo("Pacific/Apia")  # UTC+13
+SAO_PAULO: Final = ZoneInfo("America/Sao_Paulo")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +70,9 @@ def test_series_expiry_strategy_follows_the_series() -> None:
         ({"valid_till_date_time": datetime(2031, 4, 30, 18, 0)}, ZONE, "2031-04-30T18:00:00"),  # noqa: DTZ001 - local
         ({"owner_validity": ms("2031-05-01 10:00")}, ZONE, "2031-05-01T10:00:00"),
         ({"owner_validity": ms("2031-05-01 10:00", SAMOA)}, SAMOA, "2031-05-01T10:00:00"),
+        ({"owner_validity": ms("2031-05-01 10:00", APIA)}, APIA, "2031-05-01T10:00:00"),
+        ({"owner_validity": ms("2018-02-18T01:59:59Z")}, SAO_PAULO, "2018-02-17T23:59:59"),  # the first of two midnights
+        ({"owner_validity": 0, "valid_till_date": date(2032, 2, 29)}, ZONE, "2032-02-29T23:59:59"),
         # The campaign's end wins over the exact time, and that over the date.
         ({"owner_validity": ms("2031-05-01 10:00"), "valid_till_date_time": FAR}, ZONE, "2031-05-01T10:00:00"),
     ],
@@ -90,6 +95,14 @@ def test_series_expiry(fields: dict[str, Any], zone: ZoneInfo, expires: str) -> 
         ("2031-10-26T02:30:00", "Europe/Berlin", "2031-10-26T01:30:00.999Z"),  # comes twice: the later one
         ("2031-03-30T02:30:00", "Europe/Berlin", "2031-03-30T01:30:00.999Z"),  # never comes: by the clock before
         ("2031-10-30T23:59:59", "Africa/Cairo", "2031-10-30T21:59:59.999Z"),  # a day's end that comes twice
+        ("2031-04-24T23:59:59", "Africa/Cairo", "2031-04-24T21:59:59.999Z"),  # the clock goes from midnight to one
+        ("2031-04-25T00:30:00", "Africa/Cairo", "2031-04-24T22:30:00.999Z"),  # never comes
+        ("2018-11-03T23:59:59", "America/Sao_Paulo", "2018-11-04T02:59:59.999Z"),  # so it does here
+        ("2018-11-04T00:30:00", "America/Sao_Paulo", "2018-11-04T03:30:00.999Z"),
+        ("2018-02-17T23:59:59", "America/Sao_Paulo", "2018-02-18T02:59:59.999Z"),  # and back: twice
+        ("2031-03-10T23:59:59", "Pacific/Apia", "2031-03-10T10:59:59.999Z"),
+        ("2011-12-29T23:59:59", "Pacific/Apia", "2011-12-30T09:59:59.999Z"),  # the day before one that was left out
+        ("2031-03-10T23:59:59", "Etc/GMT-13", "2031-03-10T10:59:59.999Z"),
         ("9999-12-31T23:59:59", "Pacific/Pago_Pago", "9999-12-31T23:59:59.999Z"),  # no later instant can be written
     ],
 )
@@ -98,10 +111,15 @@ def test_last_instant(local: str, zone: str, instant: str) -> None:
     assert coupon_last_ms(local, ZoneInfo(zone)) == ms(instant)
 
 
-@pytest.mark.parametrize("zone", [TONGA, SAMOA, BERLIN, CAIRO], ids=str)
-@pytest.mark.parametrize(
-    "day", [date(2031, 2, 28), date(2032, 2, 29), date(2031, 3, 30), date(2031, 10, 30), date(2031, 12, 31)], ids=str
-)
+# Leap days, month ends, and the days on which one of the zones sets its clock.
+DAYS: Final = [
+    *(date(2031, 2, 28), date(2032, 2, 29), date(2031, 3, 30), date(2031, 4, 24), date(2031, 10, 30), date(2031, 12, 31)),
+    *(date(2018, 2, 17), date(2018, 11, 3)),
+]
+
+
+@pytest.mark.parametrize("zone", [TONGA, APIA, SAMOA, BERLIN, CAIRO, SAO_PAULO], ids=str)
+@pytest.mark.parametrize("day", DAYS, ids=str)
 def test_alive_to_the_last_second_of_the_day(zone: ZoneInfo, day: date) -> None:
     """C7 and C8 on both sides of midnight, wherever the series is: the org's and the store's zones do not matter."""
     over = last_ms(end_of_day(day), zone) + 1
@@ -129,6 +147,14 @@ def test_series_keeps_its_own_zone() -> None:
     here = series(zone="Pacific/Pago_Pago", valid_till_date=date(2031, 3, 10))
     assert here.expires_ms == ms("2031-03-11T10:59:59.999Z")
     assert here.expires_local == datetime.fromisoformat("2031-03-10T23:59:59")
+
+
+@given(st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1)), st.sampled_from([TONGA, APIA, SAMOA, BERLIN, CAIRO, SAO_PAULO]))  # noqa: DTZ001 - in UTC
+def test_expiry_set_as_an_instant_lasts_as_long(moment: datetime, zone: ZoneInfo) -> None:
+    """An instant that is kept as a local time (v2-coupon 10) is that instant again; in an hour that comes twice, the later."""
+    at_s = int(moment.replace(tzinfo=UTC).timestamp())
+    last = last_ms(local_time(at_s, zone).replace(tzinfo=None), zone)
+    assert last - at_s * 1000 - 999 in (0, 3600 * 1000)
 
 
 @given(st.integers(-(2**62), 2**62), st.sampled_from([TONGA, SAMOA, BERLIN, ZONE]))
