@@ -1,0 +1,64 @@
+"""Every table. Keys and unique indexes start with `org_id`, so a tenant is one shard; the constraints repeat the rules.
+
+Instants are epoch milliseconds, money is a scaled integer (`limits.MONEY_SCALE`), JSON is text that msgspec reads and writes.
+`org`, `login` and `access_group` are small and shared; on Citus `org` and `login` are reference tables.
+"""
+
+from couponry.store.schema.asking import (
+    access_group,
+    attribution_lookup,
+    client,
+    concept,
+    console_user,
+    login,
+    org,
+    serial,
+    store,
+    till,
+    zone,
+)
+from couponry.store.schema.circulation import coupon, customer_series, idempotency, outbox, redemption, refusal
+from couponry.store.schema.offering import (
+    CAPPED_STRIPE,
+    STRIPES,
+    campaign,
+    customer,
+    series,
+    series_audience,
+    series_counter,
+    series_entity,
+    series_version,
+    status_label,
+)
+from couponry.store.schema.table import metadata
+
+__all__ = [
+    "CAPPED_STRIPE",
+    "STRIPES",
+    "access_group",
+    "attribution_lookup",
+    "campaign",
+    "client",
+    "concept",
+    "console_user",
+    "coupon",
+    "customer",
+    "customer_series",
+    "idempotency",
+    "login",
+    "metadata",
+    "org",
+    "outbox",
+    "redemption",
+    "refusal",
+    "serial",
+    "series",
+    "series_audience",
+    "series_counter",
+    "series_entity",
+    "series_version",
+    "status_label",
+    "store",
+    "till",
+    "zone",
+]
