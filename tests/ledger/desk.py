@@ -1,6 +1,7 @@
 """A ledger at work for a test: it runs on an event loop of its own thread, while the test submits, waits and breaks things."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -12,6 +13,11 @@ from couponry.core.commands import Command
 from couponry.core.plan import Answer, CheckAnswer, Outcome
 from couponry.core.status import Code
 from couponry.ledger import Ledger, LedgerOptions
+from couponry.ledger.batches import Writer
+from couponry.ledger.entry import Entry
+from couponry.store.apply import Applier
+from couponry.store.engine import Database
+from couponry.store.load import Loader
 from tests.core.world import NOW
 
 WAIT_S = 30
@@ -84,3 +90,14 @@ class Desk:
         while not is_so():
             assert time.monotonic() < deadline_s, "it never came about"
             time.sleep(0.005)
+
+
+def in_one_batch(database: Database, *commands: Command, now_ms: int = NOW) -> list[Outcome]:
+    """What the commands of one batch are answered; a desk batches as they come."""
+    loader, loop = Loader(database.dialect), asyncio.new_event_loop()
+    writer = Writer(database, loader, Applier(database.dialect, stripe=1), lambda: now_ms, b"")
+    entries = [Entry(command, loop.create_future(), loop, math.inf) for command in commands]
+    try:
+        return writer.settle(commands[0].org_id, entries, is_hasty=False)
+    finally:
+        loop.close()

@@ -13,7 +13,7 @@ from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store.engine import Database
 from tests.core.world import DAY_MS, NOBODY, NOOR, NOW, coupon, coupon_id, customer, key, pool_coupon, redeem, series
-from tests.ledger.desk import Clock, Desk
+from tests.ledger.desk import Clock, Desk, in_one_batch
 from tests.ledger.orders import issue, reverse, revoke, several
 from tests.ledger.rows import NEW_COUPON_SERIAL, count_issued, open_shop, rows, run_sql, write, wrongs
 
@@ -126,11 +126,12 @@ def test_pool_gives_its_oldest_first(desk: Desk, database: Database) -> None:
     pool = series(1, client_handling_type=Handling.UPLOADED, any_user=True, **MANY)
     open_shop(database, pool, *(pool_coupon(number, f"P{number}") for number in range(1, 7)))
     assert codes(desk, issue(details="{}")) == ["P1"]
-    outcomes = desk.outcomes(redeem("P2", customer=(NOOR,)), issue(customer=(NOOR,)), several(9))
-    assert [outcome.answer.status for outcome in outcomes] == [Code.PROCESSED] * 3
-    assert [each.code for each in outcomes[1].answer.items[0].coupons] == ["P3"]  # type: ignore[union-attr] # an issue
-    last = outcomes[2].answer.items[0]  # type: ignore[union-attr] # an issue
-    assert ([each.code for each in last.coupons], last.cut) == (["P4", "P5", "P6"], Code.CUT_BY_POOL)  # type: ignore[union-attr] # an issue
+    redeemed, given = in_one_batch(database, redeem("P2", customer=(NOOR,)), issue(customer=(NOOR,)))
+    assert isinstance(given.answer, IssueAnswer)
+    assert redeemed.answer.status is Code.PROCESSED
+    assert [each.code for each in given.answer.items[0].coupons] == ["P3"]
+    last = item(desk, several(9))
+    assert ([each.code for each in last.coupons], last.cut) == (["P4", "P5", "P6"], Code.CUT_BY_POOL)
     assert desk.statuses(issue(), several(2)) == [Code.NO_CODE_LEFT] * 2
     first, bearer, *_ = rows(database, t.coupon)
     assert (first["id"], first["customer_id"], first["issued_till_id"], first["issue_details"]) == (coupon_id(1), 1, 11, "{}")
@@ -157,7 +158,7 @@ def test_shared_code_is_a_record_each(desk: Desk, database: Database) -> None:
     assert wrongs(database) == []
 
 
-def test_shared_code_redeemed_and_issued_in_one_batch(desk: Desk, database: Database) -> None:
+def test_shared_code_redeemed_and_issued_in_one_batch(database: Database) -> None:
     """Whoever comes first makes the customer's one record; prevents a second one, over which the batch would break."""
     shared = series(1, client_handling_type=Handling.SHARED, generic_code="SHARED", any_user=True)
     open_shop(database, shared, pool_coupon(1, "SHARED"), customer(3))
@@ -166,7 +167,8 @@ def test_shared_code_redeemed_and_issued_in_one_batch(desk: Desk, database: Data
         *(redeem("SHARED"), issue()),
         *(issue(customer=(NOOR,)), redeem("SHARED", customer=(NOOR,)), issue(customer=third)),
     ]
-    assert desk.statuses(*asked) == [Code.PROCESSED, Code.HOLDS_A_COUPON, *[Code.PROCESSED] * 3]
+    told = [outcome.answer.status for outcome in in_one_batch(database, *asked)]
+    assert told == [Code.PROCESSED, Code.HOLDS_A_COUPON, *[Code.PROCESSED] * 3]
     made = [(row["holder_id"], row["issued_by_redemption"]) for row in rows(database, t.coupon)[1:]]
     assert sorted(made) == [(1, True), (2, False), (3, False)]
     assert wrongs(database) == []
@@ -266,10 +268,19 @@ def test_days_between_issues(desk: Desk, database: Database) -> None:
     open_shop(database, series(1, **MANY, min_days_between_vouchers=1), series(2), coupon(series_id=2))
     assert desk.statuses(issue(), issue()) == [Code.PROCESSED, Code.ISSUED_TOO_SOON]
     assert isinstance(desk.clock, Clock)
-    desk.clock.now_ms -= DAY_MS  # another process's clock
-    assert desk.statuses(issue()) == [Code.ISSUED_TOO_SOON]
-    desk.clock.now_ms += 2 * DAY_MS
+    desk.clock.now_ms += DAY_MS
+    assert desk.statuses(issue(), issue()) == [Code.PROCESSED, Code.ISSUED_TOO_SOON]
+
+
+def test_last_issue_is_the_latest(desk: Desk, database: Database) -> None:
+    """Whatever another process takes for now."""
+    open_shop(database, series(1, **MANY), series(2), coupon(series_id=2))
     assert desk.statuses(issue()) == [Code.PROCESSED]
+    assert isinstance(desk.clock, Clock)
+    desk.clock.now_ms -= 1000
+    assert desk.statuses(issue()) == [Code.PROCESSED]
+    (standing,) = rows(database, t.customer_series)
+    assert (standing["issued"], standing["last_issued_ms"]) == (2, NOW)
 
 
 def test_exclusive_series(desk: Desk, database: Database) -> None:
