@@ -199,6 +199,12 @@ def shape_example(name: str) -> Any:
     return {**golden[name], "customer": golden["customer"]}
 
 
+def rename(shop: Shop, table: str, name: str) -> None:
+    """Take a table away from the server, or give it back."""
+    with shop.database.writing() as tx:
+        tx.connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {name}")
+
+
 def survive(front: Front, method: str, path: str, good: bytes, parts: tuple[bytes, ...]) -> None:
     """Send the body cut short, and with each part replaced by whatever does not belong there: never a 5xx, always an answer."""
     values = [b"\0", b"\xff", b"1e999", b"-1", b"9" * 300, b'"\\u0000"', b'"\\ud800"', b"[]", b"{}", b"null", b"[[[[[]]]]]"]
@@ -311,6 +317,18 @@ class TestAllForms:
         shop.change(t.store, shop.store_id, access_group_id=shop.access_group("READ"))
         assert issue(front, path).status_code == 403
         assert front.ask("GET", path, auth=BASIC).status_code == 405
+
+    def test_service_failure(self, shop: Shop, front: Front, path: str) -> None:
+        """Nothing is kept under the key, so that the retry is judged (README 10)."""
+        headers = {"Idempotency-Key": "issue:3"}
+        rename(shop, "outbox", "away")
+        response = issue(front, path, headers=headers)
+        assert (response.status_code, response.headers["retry-after"]) == (500, "1")
+        assert response.json()["errors"] == [error(Code.OUTBOX_UNAVAILABLE)]
+        rename(shop, "away", "outbox")
+        again = issue(front, path, headers=headers)
+        assert again.status_code == 200
+        assert "idempotency-replayed" not in again.headers
 
     def test_hostile_bodies(self, front: Front, path: str) -> None:
         good = b'{"seriesId":5001,"seriesIds":[5001],"customer":{"mobile":"919812300001"},"metadata":{"notes":"n"}}'

@@ -11,7 +11,7 @@ from couponry.store import schema as t
 from tests.api.admins import Admin
 from tests.api.holdings import coupon_id, customer_id, series_id
 from tests.api.shop import MIRA, Front, Shop, code_of
-from tests.api.test_issue import LOOKUP, error, shape, survive
+from tests.api.test_issue import LOOKUP, error, rename, shape, survive
 from tests.api.test_issue_golden import examples
 from tests.api.test_redeem import mira
 
@@ -418,6 +418,22 @@ class TestAdmin:
 
     def test_till_may_not(self, front: Front) -> None:
         assert front.ask("POST", "/admin/v1/redemptions/1/reverse", json={}).status_code == 403
+
+
+def test_service_failures(shop: Shop, front: Front) -> None:
+    code = shop.coupon()
+    redemption_id = redeemed(shop, front, shop.coupon())
+    rename(shop, "coupon", "away")
+    dates = {"couponSeriesId": MON, "couponCodes": [{"couponCode": code, "expiryDate": "2031-04-15"}]}
+    for method, path, body in (
+        ("POST", REACTIVATE, {"redemptionIds": [redemption_id]}),
+        ("POST", REVOKE, {"couponCodes": [code]}),
+        ("PUT", EXPIRY, dates),
+    ):
+        response = front.ask(method, path, json=body)
+        assert (response.status_code, response.json()) == (500, refused(Code.UNKNOWN_ERROR))
+    rename(shop, "away", "coupon")
+    assert reactivate(front, redemption_id).json() == DONE
 
 
 def test_merged_customer_is_nobody(shop: Shop, front: Front) -> None:
