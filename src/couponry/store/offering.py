@@ -251,8 +251,8 @@ def _follow(tx: WriteTransaction, before: Offered, terms: Terms, campaign_id: in
     made = {"created_ms": author.now_ms, "created_by": author.till_id}
     tx.connection.execute(insert(t.series_version).values(org_id=org_id, **version, **made))
     own = update(t.series).where(t.series.c.org_id == org_id, t.series.c.id == series.id)
-    key = code_key(terms.series_code)
-    tx.connection.execute(own.values(version=series.version + 1, code_key=key, campaign_id=campaign_id))
+    code = {} if _same(old.series_code, terms.series_code) else {"code_key": code_key(terms.series_code)}
+    tx.connection.execute(own.values(version=series.version + 1, campaign_id=campaign_id, **code))
     _retag(tx, org_id, series.id, _entities(old), _entities(terms))
     if terms.generic_code and not _same(old.generic_code, terms.generic_code):
         _replace_shared_code(tx, before, terms.generic_code, author)
