@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from couponry.core.commands import Amend, Reverse, Revoke
+from couponry.core.model import StoredRedemption
 from couponry.store.batch import Batch
 from couponry.store.rows import redemption_from_row
 
@@ -32,7 +33,7 @@ def unredeemed(batch: Batch) -> None:
 
 def coupon_ids(batch: Batch) -> Iterable[int]:
     """The coupons that these commands are about, whatever their codes."""
-    yield from (redemption.coupon_id for redemption in batch.state.redemptions.values())
+    yield from (redemption.coupon_id for redemption in _to_reverse(batch))
     for held in batch.state.unredeemed.values():
         yield from held
 
@@ -40,7 +41,7 @@ def coupon_ids(batch: Batch) -> Iterable[int]:
 def holders(batch: Batch) -> None:
     """Whose counts change: a redemption's customer, and the owner of a coupon that may be revoked."""
     state = batch.state
-    for redemption in state.redemptions.values():
+    for redemption in _to_reverse(batch):
         batch.shown.append((state.coupons[redemption.coupon_id], redemption.customer_id))
     if any(isinstance(command, Revoke) for command in batch.commands):
         batch.shown += [(coupon, coupon.customer_id) for coupon in state.coupons.values() if coupon.customer_id]
@@ -48,14 +49,15 @@ def holders(batch: Batch) -> None:
 
 def active(batch: Batch) -> None:
     """The active redemptions of whoever has one reversed: the latest of those that are left sets the gap."""
-    reversed_ids = {found for command in batch.commands if isinstance(command, Reverse) for found in command.redemption_ids}
     state = batch.state
-    pairs = {
-        (found.customer_id, found.series_id)
-        for redemption_id in reversed_ids
-        if (found := state.redemptions.get(redemption_id)) and not found.is_undone
-    }
+    pairs = {(redemption.customer_id, redemption.series_id) for redemption in _to_reverse(batch)}
     state.active = {pair: {} for pair in pairs}
     rows = batch.selects.active_redemptions.rows(batch.tx, batch.org_id, sorted(pairs))
     for customer_id, series_id, redemption_id, redeemed_ms in rows:
         state.active[customer_id, series_id][redemption_id] = redeemed_ms
+
+
+def _to_reverse(batch: Batch) -> list[StoredRedemption]:
+    """What can be reversed of what is to be; an update of a bill needs no more than the redemption."""
+    ids = {found for command in batch.commands if isinstance(command, Reverse) for found in command.redemption_ids}
+    return [found for found in batch.state.redemptions.values() if found.id in ids and not found.is_undone]
