@@ -19,6 +19,7 @@ from couponry.api.authentication import Authenticator
 from couponry.api.back_office import BackOffice
 from couponry.api.parts import Parts
 from couponry.api.tokens import Tokens
+from couponry.api.v1_1.wire import Wires
 from couponry.core import limits
 from couponry.ledger import Ledger, LedgerOptions
 from couponry.settings import SettingInvalid, Settings
@@ -120,6 +121,7 @@ def worker(
             authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
             attribution=Attribution(directory, clock),
             tokens=tokens,
+            wires=Wires(code_as_string=settings.v11_code_as_string, http_always_200=settings.v11_http_always_200),
             back_office=BackOffice(Database(settings.database_url, is_keyed=True)),
             clock=clock,
             new_code=lambda: secrets.token_hex(5).upper(),

@@ -12,13 +12,14 @@ import structlog
 from couponry.api import docs, openapi
 from couponry.api.areas import AREAS
 from couponry.api.call import Call
-from couponry.api.envelopes import failure
+from couponry.api.envelopes import V1, failure
 from couponry.api.gate import TOKEN_PATH, Gate
 from couponry.api.oauth import TokenGenerate
 from couponry.api.operations import Healthz, MetricsPage, Page, Readyz
 from couponry.api.parts import Parts
 from couponry.api.rates import Rates
 from couponry.api.server import DrainingLoop
+from couponry.api.v1_1 import paths
 from couponry.core.limits import REQUEST_READ_MS_MAX
 from couponry.core.status import Code
 
@@ -96,7 +97,8 @@ class Lifespan:
 
 def application(parts: Parts) -> App:
     """Everything that is served, behind the gate."""
-    gate = Gate(parts.authenticator, Rates(parts.rate_limits), parts.ledger.admission, parts.metrics, parts.request_ids)
+    admission = parts.ledger.admission
+    gate = Gate(parts.authenticator, Rates(parts.rate_limits), admission, parts.metrics, parts.request_ids, parts.wires)
     app = App(media_type=_JSON, middleware=gate)
     app.add_middleware(Lifespan(app, parts))
     app.req_options.strip_url_path_trailing_slash = True
@@ -121,19 +123,20 @@ async def _on_http_error(req: Call, resp: falcon.asgi.Response, error: falcon.HT
     """What Falcon refuses itself: no such path, no such method, a header that cannot be read."""
     match error.status_code:
         case 404:
-            code = Code.UNKNOWN_RESOURCE
+            code = paths.unknown(req.path) if req.path.startswith(V1) else Code.UNKNOWN_RESOURCE
         case 405:
             code = Code.WRONG_METHOD
         case 400 if req.method not in falcon.HTTP_METHODS:
             code = Code.WRONG_METHOD
         case _:
             code = Code.MALFORMED
-    failure(req.path, code).write(resp)
+    failure(req, code).write(resp)
     for name, value in dict(error.headers or {}).items():
         resp.set_header(name, value)
 
 
 async def _on_bug(req: Call, resp: falcon.asgi.Response, error: Exception, _params: dict[str, Any]) -> None:
-    """730, and everything about it in the log only."""
+    """730, in v1.1 407, and everything about it in the log only."""
     log.error("request_broken", request_id=req.request_id, method=req.method, path=req.path, exc_info=error)
-    failure(req.path, Code.UNKNOWN_ERROR).write(resp)
+    code = Code.PROCESSING_ERROR if req.path.startswith(V1) else Code.UNKNOWN_ERROR
+    failure(req, code).write(resp)

@@ -1,6 +1,7 @@
 """One request on its way through the gate, and the one way to answer it."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import falcon.asgi
 from msgspec import Struct
@@ -9,16 +10,22 @@ from couponry.api.principals import Principal
 from couponry.core.limits import REQUEST_BODY_BYTES_MAX
 from couponry.core.status import Code
 
+if TYPE_CHECKING:
+    from couponry.api.v1_1.wire import Wire
+
 
 class Call(falcon.asgi.Request):
-    """A request with what the gate found out about it. `principal` is set on every route that needs a credential."""
+    """A request with what the gate found out about it. `principal` is set on every route that needs a
+    credential, `wire` on v1.1 requests: it answers in the format that they ask for.
+    """
 
-    __slots__ = ("is_turned_away", "principal", "request_id", "started_s")
+    __slots__ = ("is_turned_away", "principal", "request_id", "started_s", "wire")
 
     principal: Principal
     request_id: str
     started_s: float
     is_turned_away: bool
+    wire: "Wire"
 
     def raw_header(self, name: bytes) -> bytes | None:
         """A header by its lower-case name, as sent; several of one name are joined by commas."""

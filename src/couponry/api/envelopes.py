@@ -8,11 +8,14 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from couponry.api.call import Reply
+from couponry.api.call import Call, Reply
 from couponry.core.problem import Problem
 from couponry.core.status import Code
 
 ADMIN: Final = "/admin/"
+V1: Final = ("/v1.1/", "/v1/")
+"""v1.1, and what is left of v1."""
+
 PROBLEM_TYPE: Final = "application/problem+json"
 _NO_HEADERS: Final = MappingProxyType[str, str]({})
 _HTTP_STATUS: Final = MappingProxyType(
@@ -26,6 +29,7 @@ _HTTP_STATUS: Final = MappingProxyType(
         Code.UNSUPPORTED_MEDIA_TYPE: 415,
         Code.BODY_TOO_LARGE: 413,
         Code.CUSTOMER_BUSY: 521,
+        Code.PROCESSING_ERROR: 500,
     }
 )
 
@@ -116,8 +120,11 @@ def problem(refused: Problem, status: int = 400, headers: Mapping[str, str] = _N
     return Reply(status, body, {**headers, "Content-Type": PROBLEM_TYPE})
 
 
-def failure(path: str, code: Code) -> Reply:
+def failure(call: Call, code: Code) -> Reply:
     """A request refused before its endpoint had a say, in the form of the path's family."""
+    path = call.path
+    if path.startswith(V1):
+        return call.wire.failure(code)
     if path.startswith(ADMIN):
         return admin_failure(code)
     return v3_failure(code) if path.startswith("/v3/") else v2_failure(code)

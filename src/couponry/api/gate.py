@@ -12,13 +12,15 @@ import structlog
 
 from couponry.api.authentication import Authenticator
 from couponry.api.call import Call
-from couponry.api.envelopes import failure
+from couponry.api.envelopes import V1, failure
 from couponry.api.rates import Rates
+from couponry.api.v1_1 import formats, paths
+from couponry.api.v1_1.wire import Wires
 from couponry.core.status import Code
 from couponry.telemetry import Metrics, RequestIds
 
 TOKEN_PATH: Final = "/v3/oauth/token/generate"  # noqa: S105 - a path
-_API: Final = ("/v2/", "/v3/", "/admin/v1/")
+_API: Final = ("/v2/", *V1, "/v3/", "/admin/v1/")
 # All that may be asked for without a credential. Whatever is neither here nor below an API prefix is not even routed, so that no
 # other spelling of a path (`//v2/...`) can lead around the gate.
 _OPEN: Final = frozenset({TOKEN_PATH, "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
@@ -39,12 +41,14 @@ class Gate:
         admission: Callable[[], Code | None],
         metrics: Metrics,
         request_ids: RequestIds,
+        wires: Wires,
     ) -> None:
         self._authenticator = authenticator
         self._rates = rates
         self._admission = admission
         self._metrics = metrics
         self._request_ids = request_ids
+        self._wires = wires
 
     async def process_request(self, req: Call, resp: falcon.asgi.Response) -> None:
         """Before routing: name the request, then 401, 403, 503 and 429 for everything below an API prefix."""
@@ -57,6 +61,10 @@ class Gate:
         if not path.startswith(_API):
             _refuse(req, resp, Code.UNKNOWN_RESOURCE)
             return
+        if path.startswith(V1):
+            req.path, suffix = paths.canonical(path)
+            req.wire = self._wires.of(req, suffix)
+            path = req.path
         principal = await self._authenticator.principal_of(req)
         if isinstance(principal, Code):
             _refuse(req, resp, principal)
@@ -79,7 +87,7 @@ class Gate:
             _refuse(req, resp, Code.WRONG_METHOD)
         if not hasattr(resource, f"on_{req.method.lower()}"):
             return
-        if req.method not in _READS and not req.has_json_body():
+        if req.method not in _READS and not req.has_json_body() and not _is_read_by_v1(req):
             _refuse(req, resp, Code.UNSUPPORTED_MEDIA_TYPE)
             return
         refused = self._admission()
@@ -102,6 +110,10 @@ class Gate:
             write("request_failed", request_id=req.request_id, method=req.method, route=route, status=status)
 
 
+def _is_read_by_v1(req: Call) -> bool:
+    return req.path.startswith(V1) and formats.is_read(req)
+
+
 def _refuse(req: Call, resp: falcon.asgi.Response, code: Code) -> None:
-    failure(req.path, code).write(resp)
+    failure(req, code).write(resp)
     resp.complete = True

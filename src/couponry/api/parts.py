@@ -8,6 +8,7 @@ from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
 from couponry.api.back_office import BackOffice
 from couponry.api.tokens import Tokens
+from couponry.api.v1_1.wire import Wires
 from couponry.ledger import Ledger
 from couponry.telemetry import Metrics, RequestIds
 
@@ -21,6 +22,7 @@ class Parts:
     authenticator: Authenticator
     attribution: Attribution
     tokens: Tokens
+    wires: Wires
     metrics: Metrics
     request_ids: RequestIds
     rate_limits: Mapping[str, int]

@@ -14,8 +14,12 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 OPERATIONS: Final = MappingProxyType(
     {
         "/v2/coupon/redeem": "REDEEM",
+        "/v1.1/coupon/redeem": "REDEEM",
         "/v2/coupon/bulk/redeem": "BULK_REDEEM",
         "/v2/coupon/is_redeemable": "IS_REDEEMABLE",
+        "/v1.1/coupon/isredeemable": "IS_REDEEMABLE",
+        "/v1.1/coupon/series": "V11_SERIES",
+        "/v1.1/customer/add": "CUSTOMER_ADD",
         "/v2/coupon/issue": "V2_ISSUE",
         "/v2/coupon/issue/multiple": "V2_ISSUE",
         "/v2/coupon/bulk/issue": "BULK_ISSUE",

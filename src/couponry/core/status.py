@@ -335,6 +335,8 @@ class Code(Enum):
         match self:
             case Code.RESENT:
                 return "Coupon Resent"
+            case Code.UNAUTHENTICATED:
+                return "Please check your username/password or authentication token"
             case _ if self.message == _TRY_AGAIN:
                 return "Unable to process coupon. Please try again later"
             case _ if self.message.startswith(_MISCONFIGURED):
