@@ -60,9 +60,18 @@ class CampaignShown(Struct, frozen=True, rename="camel"):
 
 _ID: Final = Parameter("campaign_id", "path", "the campaign's id")
 _REFUSALS: Final = ((404, "no such campaign"), (409, "the campaign has ended, or a series belongs to another one"))
+_UNREADABLE: Final = (Code.INVALID_INPUT,)
 OPERATIONS: Final = (
     Operation(
-        PATH, "post", "Create a campaign", CampaignShown, ProblemDetails, CampaignBody, refusal_status=400, refusals=_REFUSALS[1:]
+        PATH,
+        "post",
+        "Create a campaign",
+        CampaignShown,
+        ProblemDetails,
+        CampaignBody,
+        refusal_status=400,
+        codes=_UNREADABLE,
+        refusals=_REFUSALS[1:],
     ),
     Operation(
         PATH,
@@ -72,6 +81,7 @@ OPERATIONS: Final = (
         ProblemDetails,
         parameters=(Parameter("state", "query", "those in this state alone", STATES), *PARAMETERS),
         refusal_status=400,
+        codes=_UNREADABLE,
     ),
     Operation(ONE, "get", "A campaign", CampaignShown, ProblemDetails, None, (_ID,), refusal_status=400, refusals=_REFUSALS[:1]),
     Operation(
@@ -83,6 +93,7 @@ OPERATIONS: Final = (
         CampaignBody,
         (_ID,),
         refusal_status=400,
+        codes=_UNREADABLE,
         refusals=_REFUSALS,
     ),
     *(

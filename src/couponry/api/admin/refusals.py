@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 from functools import partial
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 import falcon.asgi
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from couponry.api import times
 from couponry.api.admin.explain import PATH as EXPLAIN
@@ -43,7 +43,7 @@ class Refusal(Struct, frozen=True, rename="camel"):
     customer_id: int | None
     till: str
     transaction_number: str
-    amount: Decimal | None
+    amount: Annotated[Decimal, Meta(extra_json_schema={"type": "number", "format": "double"})] | None
     request_id: str
     explain: str
 

@@ -55,6 +55,14 @@ class WhatIf(Struct, frozen=True, rename="camel"):
     is_cut: bool
 
 
+_SUPPOSED_BADLY: Final = (
+    Code.INVALID_INPUT,
+    Code.FIELD_MISSING,
+    Code.SERIES_CODE_EMPTY,
+    Code.SHARED_CODE_EMPTY,
+    Code.INVALID_EXCLUSIONS,
+    Code.INVALID_SERIES_FIELD,
+)
 OPERATIONS: Final = (
     Operation(
         PATH,
@@ -65,7 +73,7 @@ OPERATIONS: Final = (
         ProblemDetails,
         WhatIfBody,
         (Parameter("series_id", "path", "id of the series"),),
-        codes=(Code.INVALID_INPUT, Code.SERIES_UNREADABLE),
+        codes=(*_SUPPOSED_BADLY, Code.SERIES_UNREADABLE),
         refusal_status=400,
         refusals=((_NOT_FOUND, f"{_UNKNOWN_SERIES} {Code.INVALID_SERIES_ID.message}"),),
     ),

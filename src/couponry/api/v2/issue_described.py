@@ -47,6 +47,7 @@ OPERATIONS: Final = (
         ),
         on="I",
         codes=(Code.BATCH_LIMIT_EXCEEDED, Code.INVALID_INPUT),
+        refusals=((400, f"{Code.SERIES_ID_MISSING.number} {Code.SERIES_ID_MISSING.message}"),),
     ),
     Operation(
         path="/v2/coupon/issue/multiple",

@@ -84,7 +84,7 @@ class CouponConfig(Struct, frozen=True, rename="camel"):
     update_product_data: bool = False
 
 
-class IssueMultipleResponse(Struct, frozen=True, rename="camel"):
+class IssueMultipleResponse(Struct, frozen=True, rename="camel", kw_only=True):
     """Several coupons of one series; `errors` says why there are fewer than were asked for."""
 
     coupons: list[CouponAndId]
@@ -92,7 +92,7 @@ class IssueMultipleResponse(Struct, frozen=True, rename="camel"):
     total_count: int
     failure_count: int
     success_count: int
-    customer: CustomerBlock | UnsetType
+    customer: CustomerBlock | UnsetType = UNSET
     errors: list[E]
     warnings: list[E]
 

@@ -51,7 +51,14 @@ def amended(answer: AmendAnswer, zone: ZoneInfo) -> UpdateResponse:
     """What is recorded about each redemption now, and the customer if one was named."""
     items = [_updated(item) for item in answer.items]
     failed = sum(item.status is not Code.UPDATED for item in answer.items)
-    return UpdateResponse(Update(items, customer_block(answer.customer, zone), status_of(answer.status), len(items), failed))
+    update = Update(
+        redemptions=items,
+        user=customer_block(answer.customer, zone),
+        status=status_of(answer.status),
+        total_count=len(items),
+        failed_count=failed,
+    )
+    return UpdateResponse(update)
 
 
 def _updated(item: AmendedItem) -> UpdatedRedemption:

@@ -88,11 +88,11 @@ class UpdatedRedemption(Struct, frozen=True, rename="camel"):
     redemption_status: E
 
 
-class Update(Struct, frozen=True, rename="camel"):
-    """What became of each redemption."""
+class Update(Struct, frozen=True, rename="camel", kw_only=True):
+    """What became of each redemption; `user` when one was named."""
 
     redemptions: list[UpdatedRedemption]
-    user: CustomerBlock | UnsetType
+    user: CustomerBlock | UnsetType = UNSET
     status: E
     total_count: int
     failed_count: int

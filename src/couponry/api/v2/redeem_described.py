@@ -6,6 +6,7 @@ from couponry.api.envelopes import Errors
 from couponry.api.operation import CASE, GATE_HEADERS, KEY, Operation, Parameter
 from couponry.api.v2.requests import RedeemBody
 from couponry.api.v2.responses import BulkRedeemResponse, CheckResponse, RedeemResponse
+from couponry.core.status import Code
 
 _CHECK_QUERY: Final = (
     Parameter("code", "query", "1-100 coupon codes, comma-separated"),
@@ -57,5 +58,6 @@ OPERATIONS: Final = (
         CheckResponse,
         parameters=(*_CHECK_QUERY, CASE, *GATE_HEADERS),
         on="Q",
+        refusals=((400, f"{Code.IDENTIFIER_MISSING.number} {Code.IDENTIFIER_MISSING.message}"),),
     ),
 )
