@@ -49,8 +49,8 @@ def reverse(fold: Fold, command: Reverse) -> ReverseAnswer:
 
 def _reverse(fold: Fold, command: Reverse, redemption: StoredRedemption, series: Series) -> None:
     state, coupon = fold.state, fold.state.coupons[redemption.coupon_id]
-    policy = rules.after_reversal(series, command.reason)
-    is_consumed = policy.use == "consumed"
+    after = rules.after_reversal(series, command.reason)
+    is_consumed = after.use == "consumed"
     fold.put(state.redemptions, redemption.id, replace(redemption, is_undone=True))
     key = (redemption.id, redemption.coupon_id, redemption.series_id, redemption.customer_id)
     fold.plan.reversals.append(Reversal(*key, command.place.till_id, command.reason, is_consumed))
@@ -58,8 +58,8 @@ def _reverse(fold: Fold, command: Reverse, redemption: StoredRedemption, series:
     if is_consumed:
         return
     _free(fold, redemption, coupon)
-    if policy.fresh_days is not None:
-        expires_local = rules.fresh_expiry(coupon, series, policy.fresh_days, state.now_ms)
+    if after.fresh_days is not None:
+        expires_local = rules.fresh_expiry(coupon, series, after.fresh_days, state.now_ms)
         if expires_local:
             _set_expiry(fold, state.coupons[coupon.id], expires_local)
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, String, Table, Text
 
-from couponry.store.schema.table import belongs_to, metadata, org_id, own_id, tenant_table
+from couponry.store.schema.table import belongs_to, metadata, org_id, own_id, org_table
 
 org = Table(
     "org",
@@ -24,7 +24,7 @@ login = Table(
     Column("org_id", BigInteger, nullable=False),
     CheckConstraint("kind IN ('till', 'client', 'user')", name="kind"),
 )
-zone = tenant_table(
+zone = org_table(
     "zone",
     org_id(),
     own_id(),
@@ -33,7 +33,7 @@ zone = tenant_table(
     Column("parent_id", BigInteger),
     Index("uq_zone_code", "org_id", "code", unique=True),
 )
-concept = tenant_table(
+concept = org_table(
     "concept",
     org_id(),
     own_id(),
@@ -42,7 +42,7 @@ concept = tenant_table(
     Column("parent_id", BigInteger),
     Index("uq_concept_code", "org_id", "code", unique=True),
 )
-access_group = tenant_table(
+access_group = org_table(
     "access_group",
     org_id(),
     own_id(),
@@ -53,7 +53,7 @@ access_group = tenant_table(
     CheckConstraint("config_access IN ('NONE', 'READ', 'WRITE')", name="config_access"),
     Index("uq_access_group_name", "org_id", "name", unique=True),
 )
-store = tenant_table(
+store = org_table(
     "store",
     org_id(),
     own_id(),
@@ -72,7 +72,7 @@ store = tenant_table(
     belongs_to("concept", "concept_id"),
     belongs_to("access_group", "access_group_id"),
 )
-till = tenant_table(
+till = org_table(
     "till",
     org_id(),
     own_id(),
@@ -85,7 +85,7 @@ till = tenant_table(
     Index("ix_till_store", "org_id", "store_id"),
     belongs_to("store", "store_id"),
 )
-attribution_lookup = tenant_table(
+attribution_lookup = org_table(
     "attribution_lookup",
     org_id(),
     Column("type", String(16), primary_key=True),
@@ -93,7 +93,7 @@ attribution_lookup = tenant_table(
     Column("till_id", BigInteger, nullable=False),
     belongs_to("till", "till_id"),
 )
-client = tenant_table(
+client = org_table(
     "client",
     org_id(),
     own_id(),
@@ -110,7 +110,7 @@ client = tenant_table(
     belongs_to("till", "till_id"),
     belongs_to("access_group", "access_group_id"),
 )
-console_user = tenant_table(
+console_user = org_table(
     "console_user",
     org_id(),
     own_id(),
@@ -121,7 +121,7 @@ console_user = tenant_table(
     CheckConstraint("role IN ('admin', 'marketer', 'support', 'auditor')", name="role"),
     Index("uq_console_user_email", "org_id", "email", unique=True),
 )
-serial = tenant_table(
+serial = org_table(
     "serial",
     org_id(),
     Column("kind", String(12), primary_key=True),

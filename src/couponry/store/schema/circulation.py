@@ -2,14 +2,14 @@
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, String, Text, false, text
 
-from couponry.store.schema.table import org_id, own_id, tenant_table
+from couponry.store.schema.table import org_id, own_id, org_table
 
 _IN_POOL = text("issued_ms IS NULL AND revoked_ms IS NULL")
 # `holder_id` is the customer whose own record of a shared code a row is, else 0; `revision` is 0 for the
 # live row of a code and the row's id once revoked, which frees the code for another upload. `uses` counts redemptions ever made,
 # reversed ones too: it numbers them. `issued_by_redemption` marks what a redeemer was given or bound to
 # without an issue, which no issue counter counts.
-coupon = tenant_table(
+coupon = org_table(
     "coupon",
     org_id(),
     own_id(),
@@ -40,7 +40,7 @@ coupon = tenant_table(
 _IS_REVERSED = text("reversed_ms IS NOT NULL")
 # `use_number` and `customer_use_number` make a double redemption impossible to insert: two writers that did not see each other
 # would give the same number.
-redemption = tenant_table(
+redemption = org_table(
     "redemption",
     org_id(),
     own_id(),
@@ -69,7 +69,7 @@ redemption = tenant_table(
         "ix_redemption_reversed", "org_id", "series_id", "reversed_ms", postgresql_where=_IS_REVERSED, sqlite_where=_IS_REVERSED
     ),
 )
-customer_series = tenant_table(
+customer_series = org_table(
     "customer_series",
     org_id(),
     Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
@@ -85,7 +85,7 @@ customer_series = tenant_table(
 
 # What was answered, what is to be told to others, and what was refused.
 
-idempotency = tenant_table(
+idempotency = org_table(
     "idempotency",
     org_id(),
     Column("digest", String(48), primary_key=True),
@@ -93,7 +93,7 @@ idempotency = tenant_table(
     Column("created_ms", BigInteger, nullable=False),
     Column("answer", LargeBinary, nullable=False),
 )
-outbox = tenant_table(
+outbox = org_table(
     "outbox",
     org_id(),
     own_id(),
@@ -104,7 +104,7 @@ outbox = tenant_table(
     Column("request_id", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
 )
-refusal = tenant_table(
+refusal = org_table(
     "refusal",
     org_id(),
     own_id(),

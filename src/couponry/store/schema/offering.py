@@ -2,9 +2,9 @@
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, SmallInteger, String, Text
 
-from couponry.store.schema.table import belongs_to, org_id, own_id, tenant_table
+from couponry.store.schema.table import belongs_to, org_id, own_id, org_table
 
-customer = tenant_table(
+customer = org_table(
     "customer",
     org_id(),
     own_id(),
@@ -38,7 +38,7 @@ customer = tenant_table(
     Index("uq_customer_card_number", "org_id", "card_number", unique=True),
     Index("uq_customer_card_external_id", "org_id", "card_external_id", unique=True),
 )
-status_label = tenant_table(
+status_label = org_table(
     "status_label",
     org_id(),
     Column("label", Text, primary_key=True),
@@ -48,7 +48,7 @@ status_label = tenant_table(
 
 # What is offered.
 
-campaign = tenant_table(
+campaign = org_table(
     "campaign",
     org_id(),
     own_id(),
@@ -60,7 +60,7 @@ campaign = tenant_table(
     Column("created_ms", BigInteger, nullable=False),
     CheckConstraint("state IN ('ACTIVE', 'PAUSED', 'ENDED')", name="state"),
 )
-series = tenant_table(
+series = org_table(
     "series",
     org_id(),
     own_id(),
@@ -74,7 +74,7 @@ series = tenant_table(
     Index("ix_series_campaign", "org_id", "campaign_id"),
     belongs_to("campaign", "campaign_id"),
 )
-series_version = tenant_table(
+series_version = org_table(
     "series_version",
     org_id(),
     Column("series_id", BigInteger, primary_key=True, autoincrement=False),
@@ -84,14 +84,14 @@ series_version = tenant_table(
     Column("created_by", BigInteger),
     belongs_to("series", "series_id"),
 )
-series_audience = tenant_table(
+series_audience = org_table(
     "series_audience",
     org_id(),
     Column("series_id", BigInteger, primary_key=True, autoincrement=False),
     Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
 )
 # The tills, stores, zones and concepts that a series' current terms name (`redemptionOrgEntityDetails`), to find it by.
-series_entity = tenant_table(
+series_entity = org_table(
     "series_entity",
     org_id(),
     Column("entity_type", String(7), primary_key=True),
@@ -104,7 +104,7 @@ STRIPES = 16
 # what they hold when a cap is set moves to stripe 0 (`store/caps.py`), or is its `*_elsewhere`. The checks are the last line
 # against going over a cap. `uploaded` counts, on stripe 0, the codes ever uploaded to a pool (`DISC_CODE_PIN`), those issued or
 # revoked since, too.
-series_counter = tenant_table(
+series_counter = org_table(
     "series_counter",
     org_id(),
     Column("series_id", BigInteger, primary_key=True, autoincrement=False),

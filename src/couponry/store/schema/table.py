@@ -23,7 +23,7 @@ def own_id() -> Column[int]:
     return Column("id", BigInteger, primary_key=True, autoincrement=False)
 
 
-def tenant_table(name: str, *parts: Any) -> Table:  # noqa: ANN401 - columns, constraints and indexes, as sqlalchemy.Table takes them
+def org_table(name: str, *parts: Any) -> Table:  # noqa: ANN401 - columns, constraints and indexes, as sqlalchemy.Table takes them
     """A tenant table clustered by its key: on SQLite without the hidden row id that would cost every look-up a second search."""
     return Table(name, metadata, *parts, sqlite_with_rowid=False)
 
