@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from couponry.core.dates import local_from_wire, ms_from_local
-from couponry.core.model import ExpiryStrategy, Handling, Terms
+from couponry.core.model import AfterReversal, ExpiryStrategy, Handling, Terms
+from couponry.core.org_settings import OrgSettings
 from couponry.core.problem import Problem
-from couponry.core.rules.series import terms_from_wire
+from couponry.core.rules.series import changed_terms, code_space_problem, code_space_warning, terms_from_wire
 from couponry.core.series import series_from_terms
+from couponry.core.tags import unknown_tags
 
 INDIA = ZoneInfo("Asia/Kolkata")
 NOW_MS = int(datetime(2028, 2, 29, 20, tzinfo=UTC).timestamp() * 1000)  # already 1 March in India
@@ -224,3 +226,118 @@ def test_no_date(text: str) -> None:
 
 def test_instant_of_a_wall_clock() -> None:
     assert ms_from_local(local_from_wire(1935340200123, INDIA), INDIA) == 1935340200000
+
+
+def changed(before: Terms, /, **fields: Any) -> Terms | Problem:
+    return changed_terms(before, fields, NOW_MS, series_id=5001)
+
+
+def test_update_keeps_what_is_not_sent() -> None:
+    before = terms(
+        validTillDateTime="2031-04-30T12:00:00Z",
+        discountValue="7.5",
+        couponSeriesAudience=["x"],
+        redemptionOrgEntityDetails=[{"redemptionOrgEntityType": "STORE", "orgEntityId": 310}],
+        reversalPolicy={"RETURNED": {"use": "returns", "freshDays": 2}},
+    )
+    assert changed(before) == before
+    assert changed(before, unknown=1, id=7, ownerValidity=9, zone="Mars", info=None) == before
+    assert changed(before, info="new") == msgspec.structs.replace(before, info="new")
+    assert changed(before, validTillDate="2031-06-01") == msgspec.structs.replace(
+        before, valid_till_date=date(2031, 6, 1), valid_till_date_time=None
+    )
+    assert changed(before, couponSeriesAudience=[]) == msgspec.structs.replace(before, has_audience=False)
+    assert changed(before, reversalPolicy=None) == msgspec.structs.replace(before, reversal_policy={})
+
+
+def test_update_stays_in_the_zone_of_the_series() -> None:
+    """An org that moves does not move the last day of its series."""
+    before = terms(ZoneInfo("Pacific/Tongatapu"), validTillDate="2031-04-30")
+    assert changed(before, info="new") == msgspec.structs.replace(before, info="new")
+    later = changed(before, validTillDate="2031-04-30T12:00:00Z")
+    assert isinstance(later, Terms)
+    assert later.valid_till_date == date(2031, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "fields"),
+    [
+        (744, {"clientHandlingType": "DISC_CODE_PIN"}),
+        (744, {"expiryStrategyType": "DAYS"}),
+        (744, {"maxRedeem": -2}),
+        (753, {"seriesCode": " "}),
+        (754, {"clientHandlingType": "GENERIC"}),
+        (756, {"mutualExclusiveSeriesIds": [5001]}),
+        (403, {"discountType": " "}),
+    ],
+)
+def test_refused_updates(code: int, fields: dict[str, Any]) -> None:
+    refused = changed(terms(), **fields)
+    assert isinstance(refused, Problem)
+    assert refused.code == code
+
+
+def test_series_that_names_itself_already_can_be_changed() -> None:
+    """Prevents a series that can never be saved again: whoever made it did not know its id."""
+    before = terms(mutualExclusiveSeriesIds="[5001]")
+    assert isinstance(changed(before, mutualExclusiveSeriesIds="[5001]", info="x"), Terms)
+    assert isinstance(changed(before, mutualExclusiveSeriesIds="[5001, 7]"), Problem)
+
+
+@given(st.dictionaries(st.sampled_from([*NAMES, "couponSeriesAudience"]), ANYTHING, max_size=3))
+def test_any_update_is_terms_or_a_refusal(fields: dict[str, Any]) -> None:
+    made = changed(terms(), **fields)
+    if isinstance(made, Terms):
+        assert changed(made) == made
+
+
+def test_code_space() -> None:
+    small = terms(randomCodeLength=4, maxCreate=100)
+    assert code_space_problem(small, OrgSettings()) is None
+    big = terms(randomCodeLength=4, maxCreate=1000)
+    problem = code_space_problem(big, OrgSettings())
+    assert problem
+    assert problem.code == 744
+    assert code_space_problem(msgspec.structs.replace(big, info="x"), OrgSettings(), big) is None
+    assert code_space_problem(big, OrgSettings(), small)
+    assert code_space_problem(terms(randomCodeLength=40), OrgSettings(code_prefix="X"))
+    for other in ({"clientHandlingType": "DISC_CODE_PIN"}, {"externalIssual": True}):
+        assert code_space_problem(terms(randomCodeLength=4, maxCreate=1000, **other), OrgSettings()) is None
+        assert code_space_warning(terms(randomCodeLength=4, **other), OrgSettings(), 0) is None
+    assert code_space_warning(terms(randomCodeLength=4), OrgSettings(), 0)
+    assert code_space_warning(terms(), OrgSettings(), 10**8) is None
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"BOREDOM": {"use": "returns"}},
+        {"RETURNED": {"use": "vanishes"}},
+        {"RETURNED": {"use": "returns", "freshDays": -1}},
+        {"RETURNED": {"use": "returns", "freshDays": 36_501}},
+        {"RETURNED": {"use": "consumed", "freshDays": 1}},
+        {"RETURNED": "returns"},
+        [],
+    ],
+)
+def test_reversal_policies_that_mean_nothing(policy: Any) -> None:
+    refused = read(reversalPolicy=policy)
+    assert isinstance(refused, Problem)
+    assert refused.code == 744
+
+
+def test_reversal_policy() -> None:
+    sent = {"RETURNED": {"use": "returns", "freshDays": 3}, "CHARGEBACK": {"use": "consumed"}, "CANCELLED": {"use": "returns"}}
+    for policy in (sent, msgspec.json.encode(sent).decode()):
+        made = terms(reversalPolicy=policy)
+        assert made.reversal_policy == {
+            "RETURNED": AfterReversal(fresh_days=3),
+            "CHARGEBACK": AfterReversal("consumed"),
+            "CANCELLED": AfterReversal(),
+        }
+    assert terms().reversal_policy == {}
+
+
+def test_unknown_tags() -> None:
+    assert unknown_tags("Hi {{ first_name }}, {{voucher}} {{nope}} {{ nope }} {{}} {name} {{a{b}}") == ["nope", ""]
+    assert unknown_tags(terms().short_sms_template) == []

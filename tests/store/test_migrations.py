@@ -7,7 +7,9 @@ from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
 from couponry.store import migrate
@@ -92,6 +94,41 @@ def test_older_database_is_brought_up_to_date(database: Database) -> None:
     assert migrate.state(database) is SchemaState.CURRENT
 
 
+def test_what_is_there_is_counted_and_found(empty: Database) -> None:
+    """0003: pools know what was uploaded to them, series are found by their places, and counters keep their values."""
+    scripts = Config()
+    scripts.set_main_option("script_location", "couponry.store:migrations")
+    pool = '{"description":"x","seriesCode":"P","zone":"UTC","clientHandlingType":"DISC_CODE_PIN"}'
+    details = '[{"redemptionOrgEntityType":"STORE","orgEntityId":310},{"redemptionOrgEntityType":"STORE","orgEntityId":310}]'
+    placed = f'{{"description":"\\"clientHandlingType\\"","seriesCode":"Q","zone":"UTC","redemptionOrgEntityDetails":{details}}}'
+    with empty.writing() as tx:
+        scripts.attributes["connection"] = tx.connection
+        command.upgrade(scripts, "0002")
+        for series_id, terms in ((5001, pool), (5002, placed)):
+            key = {"id": series_id, "code": f"S{series_id}", "terms": terms}
+            for statement in (
+                "INSERT INTO series (org_id, id, code_key, version, created_ms) VALUES (7, :id, :code, 1, 0)",
+                "INSERT INTO series_version (org_id, series_id, version, terms, created_ms) VALUES (7, :id, 1, :terms, 0)",
+                "INSERT INTO series_counter (org_id, series_id, stripe, redeemed, redeemed_max) VALUES (7, :id, 0, 3, 5)",
+                "INSERT INTO series_counter (org_id, series_id, stripe, issued) VALUES (7, :id, 4, 2)",
+                "INSERT INTO coupon (org_id, id, series_id, code, code_key, created_ms) VALUES (7, :id, :id, :code, :code, 0)",
+            ):
+                tx.connection.execute(sa.text(statement), {name: key[name] for name in key if f":{name}" in statement})
+    migrate.upgrade(empty)
+    with empty.reading() as tx:
+        counters = (
+            "SELECT series_id, stripe, issued, redeemed, redeemed_max, uploaded FROM series_counter ORDER BY series_id, stripe"
+        )
+        assert [tuple(row) for row in tx.rows(sa.text(counters), {})] == [
+            (5001, 0, 0, 3, 5, 1),
+            (5001, 4, 2, 0, -1, 0),
+            (5002, 0, 0, 3, 5, 0),
+            (5002, 4, 2, 0, -1, 0),
+        ]
+        entities = tx.rows(sa.text("SELECT * FROM series_entity"), {})
+        assert [tuple(row) for row in entities] == [(7, "STORE", 310, 5002)]
+
+
 def test_failed_revision_leaves_nothing(empty: Database) -> None:
     """Prevents a half-migrated database: the last table exists already, so the last revision fails."""
     with empty.writing() as tx:
@@ -106,8 +143,8 @@ def test_processes_that_start_together_migrate_once(database_url: str) -> None:
         "import sys\nfrom couponry.store import migrate\nfrom couponry.store.engine import Database\n"
         "database = Database(sys.argv[1])\nsys.stdin.readline()\nmigrate.upgrade(database)\nprint(migrate.state(database).name)"
     )
-    command = [sys.executable, "-c", code, database_url]
-    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    start = [sys.executable, "-c", code, database_url]
+    started = [subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     for process in started:
         assert process.stdin is not None
         process.stdin.write("go\n")
