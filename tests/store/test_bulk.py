@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from couponry.core.limits import IMPORT_CHUNK_ROWS
 from couponry.core.model import Org
@@ -211,6 +211,17 @@ def test_coupons_are_refused(database: Database, shop: dict[str, Kind]) -> None:
     own = {"seriesCode": "SHARED", "code": "BIG10", "customerExternalId": "c0"}
     assert codes(database, coupons, own, own) == [5004]
     assert codes(database, coupons, own) == [5004]
+
+
+def test_nothing_is_given_to_a_customer_who_is_gone(database: Database, shop: dict[str, Kind]) -> None:
+    """Prevents a coupon that its owner can never redeem, in the hands of a merged-away customer."""
+    customer = schema.customer
+    with database.writing() as tx:
+        tx.connection.execute(update(customer).where(customer.c.external_id == "c1").values(merged_into_id=1))
+    (problem,) = import_rows(database, shop["coupons"], [{**TERMS, "seriesCode": "GEN", "code": "A1", "customerExternalId": "c1"}])
+    assert problem.code == 701
+    (taken,) = import_rows(database, shop["customers"], [{"externalId": "c1"}])
+    assert taken.code == 1033
 
 
 def test_cap_of_a_series_holds(database: Database, shop: dict[str, Kind]) -> None:

@@ -114,18 +114,22 @@ class Customers:
         found: set[Hashable] = set()
         for at, (kind, column) in enumerate(ATTRIBUTES.items(), _FIRST_IDENTIFIER):
             values = [draft[at] for draft in drafts if draft[at] is not None]
-            found.update((kind, value) for value in customer_ids(tx, self.org.id, column, values))
+            found.update((kind, value) for value in customer_ids(tx, self.org.id, column, values, with_gone=True))
         return found
 
 
-def customer_ids(tx: ReadTransaction, org_id: int, column: str, values: Sequence[str]) -> dict[str, int]:
-    """The customers that have these values in an identifier column, gone ones too: their identifiers are not free."""
+def customer_ids(
+    tx: ReadTransaction, org_id: int, column: str, values: Sequence[str], *, with_gone: bool = False
+) -> dict[str, int]:
+    """The customers that have these values in an identifier column; with those merged away, whose identifiers are not free."""
     if not values:
         return {}
     keys = tx.dialect.keys("wanted", String())
     found = select(t.customer.c[column], t.customer.c.id).select_from(
         keys.probing(t.customer, column, index=f"uq_customer_{column}")
     )
+    if not with_gone:
+        found = found.where(t.customer.c.merged_into_id.is_(None), t.customer.c.deleted_ms.is_(None))
     rows = tx.rows(found, {org_parameter().key: org_id, **keys.bound([(value,) for value in values])})
     return {value: int(customer_id) for value, customer_id in rows}
 
