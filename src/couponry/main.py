@@ -21,6 +21,7 @@ from couponry.api.parts import Parts
 from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
 from couponry.core import limits
+from couponry.core.validation import Vault
 from couponry.ledger import Ledger, LedgerOptions
 from couponry.settings import SettingInvalid, Settings
 from couponry.store import demo as demo_data
@@ -121,10 +122,14 @@ def worker(
             authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
             attribution=Attribution(directory, clock),
             tokens=tokens,
+            vault=Vault(settings.secret_key.encode()),
             wires=Wires(code_as_string=settings.v11_code_as_string, http_always_200=settings.v11_http_always_200),
             back_office=BackOffice(Database(settings.database_url, is_keyed=True)),
             clock=clock,
             new_code=lambda: secrets.token_hex(5).upper(),
+            new_validation_code=lambda: (
+                f"{secrets.randbelow(10**limits.VALIDATION_CODE_DIGITS):0{limits.VALIDATION_CODE_DIGITS}}"
+            ),
             metrics=metrics,
             request_ids=telemetry.RequestIds(secrets.token_hex(6)),
             rate_limits=settings.rate_limits,

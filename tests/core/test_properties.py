@@ -100,7 +100,7 @@ ODDLY_NAMED: Final = st.builds(
     Item,
     code=pick(["a", " b ", "UNKNOWN", "no code", None, None, None]),
     coupon_id=pick([coupon_id(1), coupon_id(101), coupon_id(9), coupon_id(1_000_000), None]),
-    validation_code=pick(["", "123456"]),
+    validation_mac=pick(["", "123456"]),
 )
 ITEM: Final = NAMED | NAMED | NAMED | ODDLY_NAMED
 REQUEST: Final = st.builds(

@@ -235,11 +235,11 @@ COUPON: Final[list[Row]] = [
     ("C20 nothing given", Scene(terms={"is_validation_required": True}), Code.VALIDATION_REQUIRED),
     (
         "C20 a code",
-        Scene(terms={"is_validation_required": True}, item={"validation_code": "123456"}),
+        Scene(terms={"is_validation_required": True}, item={"validation_mac": "123456"}),
         Code.INVALID_VALIDATION_CODE,
     ),
     ("C20 a missed call", Scene(terms={"is_validation_required": True}, item={"by_missed_call": True}), Code.NO_MISSED_CALL),
-    ("C20 a code that nobody asked for", Scene(item={"validation_code": "123456"}), OK),
+    ("C20 a code that nobody asked for", Scene(item={"validation_mac": "123456"}), OK),
     ("C21 accepted", Scene(terms={"is_pre_redeem_event_required": True}, claim={"hook_accepted": True}), OK),
     (
         "C21 refused",
@@ -272,7 +272,7 @@ def test_refused_customer_is_named_when_known() -> None:
 
 def test_needless_validation_code_is_a_warning() -> None:
     """726: the coupon is redeemed and the code is not consumed."""
-    scene = Scene(item={"validation_code": "123456"})
+    scene = Scene(item={"validation_mac": "123456"})
     assert scene.redeemed().items[0].warnings == (Code.VALIDATION_NOT_REQUIRED,)
     assert scene.checked().items[0].outcome.warnings == (Code.VALIDATION_NOT_REQUIRED,)
     assert Scene().redeemed().items[0].warnings == ()

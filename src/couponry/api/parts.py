@@ -9,6 +9,7 @@ from couponry.api.authentication import Authenticator
 from couponry.api.back_office import BackOffice
 from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
+from couponry.core.validation import Vault
 from couponry.ledger import Ledger
 from couponry.telemetry import Metrics, RequestIds
 
@@ -22,11 +23,13 @@ class Parts:
     authenticator: Authenticator
     attribution: Attribution
     tokens: Tokens
+    vault: Vault
     wires: Wires
     metrics: Metrics
     request_ids: RequestIds
     rate_limits: Mapping[str, int]
     clock: Callable[[], int]
     new_code: Callable[[], str]
+    new_validation_code: Callable[[], str]
     announce: Callable[[], Coroutine[Any, Any, None]]
     on_stop: Callable[[], None]

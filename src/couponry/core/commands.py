@@ -10,11 +10,14 @@ from couponry.core.model import Identifier, Place
 
 
 class Item(Struct, frozen=True, gc=False):
-    """One coupon of a request, by code (as sent) or by id; neither is 781."""
+    """One coupon of a request, by code (as sent) or by id; neither is 781.
+
+    `validation_mac` stands for the validation code that was sent (`core.validation.Vault.mac`), empty for none.
+    """
 
     code: str | None = None
     coupon_id: int | None = None
-    validation_code: str = ""
+    validation_mac: str = ""
     by_missed_call: bool = False
     custom_fields: tuple[tuple[str, str], ...] = ()
 
@@ -37,7 +40,6 @@ class Claim(Struct, frozen=True):
     transaction_number: str | None = None
     at_ms: int | None = None
     request_id: str = ""
-
 
     @property
     def rows_max(self) -> int:

@@ -235,7 +235,7 @@ def _series_limit(attempt: Attempt, refused: Code | None) -> Finding:
 def _validated(attempt: Attempt, refused: Code | None) -> Finding:
     facts = {
         "validation required": _yes(attempt.series.terms.is_validation_required),
-        "validation code": "given" if attempt.item.validation_code else "not given",
+        "validation code": "given" if attempt.item.validation_mac else "not given",
     }
     return facts, "the customer has to be validated" if refused else ""
 

@@ -23,7 +23,10 @@ class Offer(Struct, frozen=True, gc=False, array_like=True):
 
 
 class ItemOutcome(Struct, frozen=True, array_like=True):
-    """What became of one coupon of a request. `code_shown` is the stored code, or the sent one when the coupon is unknown."""
+    """What became of one coupon of a request. `code_shown` is the stored code, or the sent one when the coupon is unknown.
+
+    `days_left` is how many days are missing where the gap was not kept (738).
+    """
 
     status: Code
     code_shown: str
@@ -31,6 +34,7 @@ class ItemOutcome(Struct, frozen=True, array_like=True):
     redemption_id: int = -1
     offer: Offer | None = None
     warnings: tuple[Code, ...] = ()
+    days_left: int = 0
 
 
 class Answer(Struct, frozen=True, array_like=True, tag="redeem"):
@@ -59,7 +63,7 @@ class CheckAnswer(Struct, frozen=True):
 
 
 class SeriesOffer(Struct, frozen=True, array_like=True):
-    """What the coupons of a series are worth, as issue answers state it."""
+    """What the coupons of a series are worth, as issue answers state it. `expires_local` is the series' own expiry, as a coupon's."""
 
     series_id: int
     description: str
@@ -70,6 +74,7 @@ class SeriesOffer(Struct, frozen=True, array_like=True):
     discount_upto: Decimal
     discount_on: str
     custom_properties: dict[str, str]
+    expires_local: str = ""
 
 
 class IssuedCoupon(Struct, frozen=True, array_like=True):
@@ -243,6 +248,7 @@ class Plan:
     """The rows that make the outcomes true; they are written in one transaction, or not at all.
 
     `given_coupons` are rows that exist already and come into a customer's hands. Revocations and expiries are by coupon id.
+    `codes_used` and `wrong_tries` are ids of validation codes, `calls_used` of missed calls; a wrong try outlives its refusal.
     """
 
     now_ms: int
@@ -257,6 +263,9 @@ class Plan:
     events: list[Event] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    codes_used: list[int] = field(default_factory=list)
+    calls_used: list[int] = field(default_factory=list)
+    wrong_tries: list[int] = field(default_factory=list)
 
     def undoable(self) -> tuple[list[Any], ...]:
         """The rows that a refused request must not leave behind."""

@@ -51,6 +51,7 @@ def _judge_redeem(fold: Fold, org: Org, command: Redeem) -> Answer:
         return Answer(refused, (), customer)
     status, outcomes = _verdict(judged, passed=Code.PROCESSED, mixed=Code.BATCH_REFUSED)
     if status is Code.PROCESSED:
+        _use_validations(fold, [found.attempt for found in judged if found.attempt])
         fold.keep()
         return Answer(status, outcomes, customer)
     fold.take_back()
@@ -77,14 +78,47 @@ def _judge_items(fold: Fold, org: Org, claim: Claim, customer: Customer | None, 
     is_refused = customer is None or refused is not None
     if is_refused and not any(misshapen):
         return []
-    judged = []
+    judged: list[_Judged] = []
+    wrong_macs: set[str] = set()
     for item, coupon, fault in zip(claim.items, coupons, misshapen, strict=True):
         if customer is None or is_refused or fault:
             series = fold.state.series[coupon.series_id] if coupon else None
             judged.append(_Judged(_outcome(fault or Code.OTHER_COUPON_FAILED, item, coupon, series), None))
         else:
             judged.append(_judge_item(fold, org, claim, item, customer, coupon))
+        is_wrong = judged[-1].outcome.status is Code.INVALID_VALIDATION_CODE
+        if is_wrong and customer and item.validation_mac not in wrong_macs and not isinstance(claim, Check):
+            wrong_macs.add(item.validation_mac)
+            _count_wrong_try(fold, customer)
     return judged
+
+
+def _count_wrong_try(fold: Fold, customer: Customer) -> None:
+    """Each code that might have been meant has a try less; a code that several coupons were shown with is one try.
+
+    It is counted at once and never taken back, or one request could try a hundred codes.
+    """
+    state = fold.state
+    known = state.validation_codes.get(customer.id, ())
+    fold.plan.wrong_tries += [code.id for code in known if code.is_usable(state.now_ms)]
+    state.validation_codes[customer.id] = tuple(
+        replace(code, wrong_tries=code.wrong_tries + 1) if code.is_usable(state.now_ms) else code for code in known
+    )
+
+
+def _use_validations(fold: Fold, attempts: list[rules.Attempt]) -> None:
+    """What a redemption that goes through was validated with is used up, however many coupons it was for (rules 10)."""
+    asked = [attempt for attempt in attempts if attempt.series.terms.is_validation_required]
+    if not asked:
+        return
+    state, plan, customer_id = fold.state, fold.plan, asked[0].customer.id
+    calls = {call.id for attempt in asked if attempt.item.by_missed_call and (call := rules.call_of(attempt))}
+    codes = {code.id for attempt in asked if not attempt.item.by_missed_call and (code := rules.code_of(attempt))}
+    plan.codes_used += sorted(codes)
+    plan.calls_used += sorted(calls)
+    left = tuple(code for code in state.validation_codes.get(customer_id, ()) if code.id not in codes)
+    state.validation_codes[customer_id] = left
+    state.missed_calls[customer_id] = tuple(call for call in state.missed_calls.get(customer_id, ()) if call.id not in calls)
 
 
 def _judge_item(fold: Fold, org: Org, claim: Claim, item: Item, customer: Customer, coupon: Coupon | None) -> _Judged:
@@ -98,7 +132,7 @@ def _judge_item(fold: Fold, org: Org, claim: Claim, item: Item, customer: Custom
     attempt = _attempt(fold, org, claim, item, customer, coupon, series)
     refused = rules.refusal(attempt)
     if refused:
-        return _Judged(_outcome(refused, item, coupon, series), attempt)
+        return _Judged(_refused(refused, attempt), attempt)
     redemption = _take(fold, attempt)
     passed = Code.REDEEMABLE if is_check else Code.PROCESSED
     coupon_id, redemption_id = (coupon.id, -1) if is_check else (redemption.coupon_id, redemption.id)
@@ -147,6 +181,8 @@ def _attempt(fold: Fold, org: Org, claim: Claim, item: Item, customer: Customer,
         series_redeemed=state.series_redeemed.get(series.id, 0),
         now_ms=state.now_ms,
         at_ms=state.now_ms if claim.at_ms is None else claim.at_ms,
+        validation_codes=state.validation_codes.get(customer.id, ()),
+        missed_calls=state.missed_calls.get(customer.id, ()),
     )
 
 
@@ -276,6 +312,11 @@ def _named(item: Item, coupon: Coupon | None) -> int | str | None:
 def _outcome(status: Code, item: Item, coupon: Coupon | None, series: Series | None = None) -> ItemOutcome:
     code_shown = coupon.code if coupon else (item.code or "").strip()
     return ItemOutcome(status, code_shown, coupon.id if coupon else -1, -1, _offer(series) if series else None)
+
+
+def _refused(status: Code, attempt: rules.Attempt) -> ItemOutcome:
+    outcome = _outcome(status, attempt.item, attempt.coupon, attempt.series)
+    return replace(outcome, days_left=rules.days_to_wait(attempt)) if status is Code.TOO_SOON else outcome
 
 
 def _offer(series: Series) -> Offer:

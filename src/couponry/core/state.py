@@ -8,6 +8,7 @@ from msgspec import Struct
 from couponry.core.model import Coupon, Customer, Identifier, Org, Standing, StoredRedemption
 from couponry.core.plan import Answer, IssueAnswer
 from couponry.core.series import Series
+from couponry.core.validation import MissedCall, ValidationCode
 
 
 @dataclass(slots=True)
@@ -22,6 +23,8 @@ class State:
     when one was last issued. `pools` are coupons that nobody has yet, oldest first, `fresh_codes` codes that nobody knows yet,
     `taken` is how many of either are used. For lifecycle: `active` are the active redemptions, id to instant, of a customer in a
     series of which one is to be reversed; `unredeemed` is what a customer holds of a series, up to one more than may be revoked.
+
+    `validation_codes` and `missed_calls` are what a customer has not used yet, loaded where a coupon asks for it.
     """
 
     now_ms: int
@@ -48,6 +51,8 @@ class State:
     unredeemed: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     answers: dict[str, "StoredAnswer"] = field(default_factory=dict)
     reversed_ids: set[int] = field(default_factory=set)
+    validation_codes: dict[int, tuple[ValidationCode, ...]] = field(default_factory=dict)
+    missed_calls: dict[int, tuple[MissedCall, ...]] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ In order: body size, JSON syntax, batch limit, attribution, org configuration, s
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ from couponry.core.commands import Check, IdempotencyKey, Item, Redeem
 from couponry.core.limits import IDEMPOTENCY_KEY_CHARS_MAX, REDEEM_ITEMS_MAX
 from couponry.core.model import Identifier, Org
 from couponry.core.status import Code
-from couponry.store.directory import Till
+from couponry.core.validation import Vault
 
 _KEY_BYTES: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-"
 _DIALLING_DIGITS_MAX: Final = 4
@@ -43,8 +44,9 @@ class Asked(Struct, frozen=True):
 class Claims:
     """Makes commands of redeem, bulk redeem and redeemability requests."""
 
-    def __init__(self, attribution: Attribution) -> None:
+    def __init__(self, attribution: Attribution, vault: Vault) -> None:
         self._seats = Seats(attribution)
+        self._vault = vault
 
     async def from_body(self, call: Call, *, is_check: bool = False) -> Asked | Code:
         """From a redeem body."""
@@ -52,7 +54,8 @@ class Claims:
         if isinstance(taken, Code):
             return taken
         raw, body, seat = taken
-        return _from_body(call, seat.org, seat.till, raw, body, is_check=is_check)
+        items = requests.items_of(body, partial(self._vault.mac, seat.org.id))
+        return items if isinstance(items, Code) else _from_body(call, seat, raw, body, items, is_check=is_check)
 
     async def from_query(self, call: Call) -> Asked | Code:
         """From the query of a redeemability request."""
@@ -60,7 +63,10 @@ class Claims:
         if codes is not None and len(_split(codes)) > REDEEM_ITEMS_MAX:
             return Code.INVALID_INPUT
         seat = await self._seats.of(call)
-        return seat if isinstance(seat, Code) else _from_query(call, seat.org, seat.till)
+        if isinstance(seat, Code):
+            return seat
+        items = _query_items(call, partial(self._vault.mac, seat.org.id))
+        return items if isinstance(items, Code) else _from_query(call, seat, items)
 
 
 async def take(
@@ -86,10 +92,10 @@ def _excess(body: requests.RedeemBody) -> Code | None:
     return Code.INVALID_INPUT if len(body.redemption_request_list or ()) > REDEEM_ITEMS_MAX else None
 
 
-def _from_body(call: Call, org: Org, till: Till, raw: bytes, body: requests.RedeemBody, *, is_check: bool) -> Asked | Code:
-    items = requests.items_of(body)
-    if isinstance(items, Code):
-        return items
+def _from_body(
+    call: Call, seat: Seat, raw: bytes, body: requests.RedeemBody, items: tuple[Item, ...], *, is_check: bool
+) -> Asked | Code:
+    org, place = seat.org, seat.till.place
     at_ms = _instant(body.redemption_time, org.zone)
     key = idempotency_key(call, raw)
     if isinstance(at_ms, Code) or isinstance(key, Code) or not requests.is_transaction_number(body.transaction_number):
@@ -98,14 +104,12 @@ def _from_body(call: Call, org: Org, till: Till, raw: bytes, body: requests.Rede
     if isinstance(amount, Code):
         return amount
     customer = customer_of(call, org, body.user)
-    claim = (org.id, till.place, customer, items, amount, body.transaction_number, at_ms, call.request_id)
+    claim = (org.id, place, customer, items, amount, body.transaction_number, at_ms, call.request_id)
     return Asked(Check(*claim) if is_check else Redeem(*claim, key), org.zone, code_case(call))
 
 
-def _from_query(call: Call, org: Org, till: Till) -> Asked | Code:
-    items = _query_items(call)
-    if isinstance(items, Code):
-        return items
+def _from_query(call: Call, seat: Seat, items: tuple[Item, ...]) -> Asked | Code:
+    org = seat.org
     at_ms = _instant(one(call, "redemptionTime"), org.zone)
     number = one(call, "transactionNumber")
     if isinstance(at_ms, Code) or not requests.is_transaction_number(number):
@@ -116,17 +120,17 @@ def _from_query(call: Call, org: Org, till: Till) -> Asked | Code:
         return amount
     sent = tuple((kind, one(call, kind)) for kind in _QUERY_IDENTIFIERS)
     customer = requests.normal_identifiers(sent, country_code(call, org), org.settings.mobile_digits)
-    command = Check(org.id, till.place, customer, items, amount, number, at_ms, call.request_id)
+    command = Check(org.id, seat.till.place, customer, items, amount, number, at_ms, call.request_id)
     return Asked(command, org.zone, code_case(call))
 
 
-def _query_items(call: Call) -> tuple[Item, ...] | Code:
+def _query_items(call: Call, mac: Callable[[str], str]) -> tuple[Item, ...] | Code:
     """Codes, comma-separated, else coupon ids. Neither is 781 for the request (corrections 5)."""
-    validation_code = one(call, "validation_code") or one(call, "validationCode") or ""
+    validation_mac = mac(one(call, "validation_code") or one(call, "validationCode") or "")
     by_missed_call = (one(call, "validation_type") or one(call, "validationType") or "").upper() == "MISSED_CALL"
     codes, ids = call.params.get("code"), call.params.get("couponId")
     if codes is not None:
-        return tuple(Item(code, None, validation_code, by_missed_call) for code in _split(codes))
+        return tuple(Item(code, None, validation_mac, by_missed_call) for code in _split(codes))
     if not ids:
         return Code.IDENTIFIER_MISSING
     items = []
@@ -134,7 +138,7 @@ def _query_items(call: Call) -> tuple[Item, ...] | Code:
         coupon_id = requests.coupon_id_of(text)
         if isinstance(coupon_id, Code):
             return coupon_id
-        items.append(Item(None, coupon_id, validation_code, by_missed_call))
+        items.append(Item(None, coupon_id, validation_mac, by_missed_call))
     return tuple(items) if len(items) <= REDEEM_ITEMS_MAX else Code.INVALID_INPUT
 
 

@@ -26,7 +26,7 @@ _DETAILS: Final[MappingProxyType[str, render.Details]] = MappingProxyType({"true
 
 def routes(parts: Parts) -> dict[str, object]:
     """The resources of this module."""
-    claims = Claims(parts.attribution)
+    claims = Claims(parts.attribution, parts.vault)
     return {
         "/v2/coupon/redeem": Redeem(claims, parts.ledger, Updates(parts.attribution, parts.ledger)),
         "/v2/coupon/bulk/redeem": BulkRedeem(claims, parts.ledger),

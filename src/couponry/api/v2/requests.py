@@ -93,8 +93,8 @@ def is_json(body: bytes) -> bool:
     return True
 
 
-def items_of(body: RedeemBody) -> tuple[Item, ...] | Code:
-    """1-100 coupons; a top-level code is a list of one."""
+def items_of(body: RedeemBody, mac: Callable[[str], str]) -> tuple[Item, ...] | Code:
+    """1-100 coupons; a top-level code is a list of one. `mac` makes what a validation code is known by (`core.validation`)."""
     listed = body.redemption_request_list or ([ItemBody(code=body.code)] if body.code is not None else [])
     if not 0 < len(listed) <= REDEEM_ITEMS_MAX:
         return Code.INVALID_INPUT
@@ -103,7 +103,7 @@ def items_of(body: RedeemBody) -> tuple[Item, ...] | Code:
         if sent.code is not None and sent.id is None and sent.custom_fields is None and not _has_validation(sent):
             items.append(Item(sent.code))
             continue
-        item = _item(sent)
+        item = _item(sent, mac)
         if isinstance(item, Code):
             return item
         items.append(item)
@@ -114,7 +114,7 @@ def _has_validation(sent: ItemBody) -> bool:
     return bool(sent.validation_code or sent.validation_code_old or sent.validation_type or sent.validation_type_old)
 
 
-def _item(sent: ItemBody) -> Item | Code:
+def _item(sent: ItemBody, mac: Callable[[str], str]) -> Item | Code:
     coupon_id = coupon_id_of(sent.id)
     fields = custom_fields_of(sent.custom_fields)
     if isinstance(coupon_id, Code) or isinstance(fields, Code):
@@ -122,7 +122,7 @@ def _item(sent: ItemBody) -> Item | Code:
     return Item(
         code=sent.code,
         coupon_id=coupon_id,
-        validation_code=(sent.validation_code or sent.validation_code_old or "").strip(),
+        validation_mac=mac(sent.validation_code or sent.validation_code_old or ""),
         by_missed_call=(sent.validation_type or sent.validation_type_old or "").strip().upper() == "MISSED_CALL",
         custom_fields=fields,
     )

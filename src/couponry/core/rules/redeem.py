@@ -12,11 +12,12 @@ from couponry.core import expiry, holdings
 from couponry.core.codes import is_well_formed
 from couponry.core.commands import Claim, Item, Redeem
 from couponry.core.ids import is_coupon_id, org_of
-from couponry.core.limits import HOUR_MS, MONEY_MAX, REDEMPTION_AHEAD_MS_MAX
+from couponry.core.limits import HOUR_MS, MINUTE_MS, MONEY_MAX, REDEMPTION_AHEAD_MS_MAX
 from couponry.core.model import ALWAYS, Coupon, Customer, Handling, Org, Standing
 from couponry.core.rules.customer import consistent, found
 from couponry.core.series import ANY_TIME, Series
 from couponry.core.status import Code
+from couponry.core.validation import MissedCall, ValidationCode, matching, oldest_call
 
 
 class Attempt(Struct, frozen=True, gc=False):
@@ -35,6 +36,8 @@ class Attempt(Struct, frozen=True, gc=False):
     series_redeemed: int
     now_ms: int
     at_ms: int
+    validation_codes: tuple[ValidationCode, ...] = ()
+    missed_calls: tuple[MissedCall, ...] = ()
 
     def local_date(self, instant_ms: int) -> date:
         """The org's calendar date at an instant; calendar arithmetic is in the server zone (rules)."""
@@ -229,11 +232,16 @@ def customer_limit_left(attempt: Attempt) -> Code | None:
 
 def gap_kept(attempt: Attempt) -> Code | None:
     """C18: `minDaysBetweenRedemption` days since the customer's last in the series; not asked of single-use series."""
+    return Code.TOO_SOON if days_to_wait(attempt) > 0 else None
+
+
+def days_to_wait(attempt: Attempt) -> int:
+    """How many days are missing until C18 lets the customer redeem; none or fewer are missing when it does."""
     terms, last_ms = attempt.series.terms, attempt.standing.last_redeemed_ms
     if not terms.is_multiple_use_allowed or terms.min_days_between_redemption <= 0 or last_ms is None:
-        return None
+        return 0
     gap = attempt.local_date(attempt.at_ms) - attempt.local_date(last_ms)
-    return Code.TOO_SOON if gap.days < terms.min_days_between_redemption else None
+    return terms.min_days_between_redemption - gap.days
 
 
 def series_limit_left(attempt: Attempt) -> Code | None:
@@ -243,12 +251,24 @@ def series_limit_left(attempt: Attempt) -> Code | None:
 
 
 def validated(attempt: Attempt) -> Code | None:
-    """C20: a series that requires validation needs a code or a missed call; none can have been handed out yet (rules 10)."""
+    """C20: a series that requires validation needs a code sent to the customer, or a missed call from them (rules 10)."""
     if not attempt.series.terms.is_validation_required:
         return None
     if attempt.item.by_missed_call:
-        return Code.NO_MISSED_CALL
-    return Code.INVALID_VALIDATION_CODE if attempt.item.validation_code else Code.VALIDATION_REQUIRED
+        return None if call_of(attempt) else Code.NO_MISSED_CALL
+    if not attempt.item.validation_mac:
+        return Code.VALIDATION_REQUIRED
+    return None if code_of(attempt) else Code.INVALID_VALIDATION_CODE
+
+
+def code_of(attempt: Attempt) -> ValidationCode | None:
+    """The customer's code that was sent with the coupon."""
+    return matching(attempt.validation_codes, attempt.item.validation_mac, attempt.now_ms)
+
+
+def call_of(attempt: Attempt) -> MissedCall | None:
+    """The customer's missed call that stands for a code."""
+    return oldest_call(attempt.missed_calls, attempt.now_ms, attempt.org.settings.otp_validity_minutes * MINUTE_MS)
 
 
 def hook_accepted(attempt: Attempt) -> Code | None:
@@ -293,7 +313,7 @@ def refusal(attempt: Attempt) -> Code | None:
 
 def warnings(attempt: Attempt) -> tuple[Code, ...]:
     """726 when a validation code was sent that the series does not ask for."""
-    is_needless = bool(attempt.item.validation_code) and not attempt.series.terms.is_validation_required
+    is_needless = bool(attempt.item.validation_mac) and not attempt.series.terms.is_validation_required
     return (Code.VALIDATION_NOT_REQUIRED,) if is_needless else ()
 
 
