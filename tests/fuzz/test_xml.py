@@ -93,14 +93,14 @@ def test_header_and_declaration_must_agree(charset: str, declared: str) -> None:
 @pytest.mark.parametrize(
     ("body", "value"),
     [
-        (b"<root/>", None),
-        (b"<root></root>", None),
-        (b"<root>\n</root>", None),
+        (b"<root/>", ""),
+        (b"<root></root>", ""),
+        (b"<root>\n</root>", ""),
         (b'<root null="true">x</root>', None),
         (b"<root> x </root>", " x "),
         (b"<root><!-- nothing --><a>1</a><![CDATA[ ]]></root>", {"a": "1"}),
         (b"<root><a><![CDATA[<&>]]></a></root>", {"a": "<&>"}),
-        (b"<root><a>1</a><b/><a>2</a><a/></root>", {"a": ["1", "2", None], "b": None}),
+        (b"<root><a>1</a><b/><a>2</a><a/></root>", {"a": ["1", "2", ""], "b": ""}),
         (b"<root><a>&lt;&#233;&amp;</a></root>", {"a": "<\xe9&"}),
         (b'<root xmlns:xsi="urn:xsi" a="1"><a>1</a></root>', {"a": "1"}),
         (b"\xef\xbb\xbf<root>\xc3\xa9</root>", "\xe9"),

@@ -8,6 +8,7 @@ from couponry.api.admin import customers as admin_customers
 from couponry.api.admin import explain, refusals, reverse, what_if
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
+from couponry.api.v1_1 import redeem as v11_redeem
 from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, redeem, series, transactions
 
 
@@ -35,5 +36,6 @@ AREAS: Final[tuple[Area, ...]] = (
     coupon_reads,
     customers,
     transactions,
+    v11_redeem,
     admin_customers,
 )

@@ -1,5 +1,6 @@
 """Instants on the wire (README 6): the forms that requests may use, and the one that V2 responses use."""
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -9,6 +10,7 @@ from couponry.core.expiry import local_time
 
 _DATE_CHARS: Final = 10
 _INSTANT_CHARS_MAX: Final = 40
+_OFFSET: Final = re.compile(r"(?:Z|[+-]\d\d:?(?:\d\d)?)$", re.ASCII)
 _DASHES: Final = (4, 7)
 # Nothing that is bounded by these decides differently, and every zone can show them.
 _EARLIEST_MS: Final = int(datetime(2, 1, 1, tzinfo=UTC).timestamp()) * 1000
@@ -33,6 +35,12 @@ def _parsed(text: str, zone: ZoneInfo) -> int | None:
     except (ValueError, OverflowError):
         return None
     return bounded(at_ms)
+
+
+def local_ms(text: str, zone: ZoneInfo) -> int | None:
+    """The same by the server zone's clock whatever the offset says, as v1.1 reads instants (README 6)."""
+    dated = text.strip()
+    return instant_ms(dated[:_DATE_CHARS] + _OFFSET.sub("", dated[_DATE_CHARS:]), zone)
 
 
 def bounded(at_ms: int) -> int:

@@ -6,7 +6,7 @@ empty element or text is nothing at all. What no leniency makes the documented s
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -14,13 +14,18 @@ from msgspec import Struct
 from couponry.api.call import Call
 from couponry.api.seats import Seat, Seats
 from couponry.api.v1_1 import formats
-from couponry.api.v1_1.tree import Tree
+from couponry.api.v1_1.tree import Node
 from couponry.api.v2 import claims, requests
 from couponry.core.model import Customer, Identifier, Org
 from couponry.core.status import Code
 
 B = TypeVar("B")
 Text = str | int | None
+Sent = tuple[tuple[str, Text], ...]
+"""Identifiers by their v1.1 names, as they were sent."""
+
+Nothing = Literal[""] | None
+"""An object that is not there: an empty element, or an empty text."""
 
 # What identifiers are called here, and what kind each is.
 IDENTIFIERS: Final = (
@@ -45,9 +50,9 @@ class CustomerBody(Struct):
     card_number: Text = None
     card_external_id: Text = None
 
-    def sent(self) -> tuple[tuple[str, Text], ...]:
+    def sent(self) -> Sent:
         """(name, value) as they were sent, in the order of `IDENTIFIERS`."""
-        return tuple((name, getattr(self, name)) for name, _ in IDENTIFIERS)
+        return tuple((name, (self.id or self.user_id) if name == "id" else getattr(self, name)) for name, _ in IDENTIFIERS)
 
 
 async def body_of(call: Call, seats: Seats, body: type[B], excess: Callable[[B], Code | None]) -> tuple[bytes, B, Seat] | Code:
@@ -69,29 +74,29 @@ async def body_of(call: Call, seats: Seats, body: type[B], excess: Callable[[B],
     return seat if isinstance(seat, Code) else (raw, decoded, seat)
 
 
-def entries_of(sent: B | list[B] | None) -> list[B]:
-    """One entry, or several."""
-    return sent if isinstance(sent, list) else [] if sent is None else [sent]
+def entries_of(sent: B | list[B] | Nothing) -> list[B]:
+    """One entry, or several; an empty element has none."""
+    return sent if isinstance(sent, list) else [sent] if sent else []  # a struct is always true
 
 
-def text_of(sent: Any) -> str:  # noqa: ANN401 - a value of no type that the contract could promise
+def text_of(sent: object) -> str:
     """A scalar as it was written; empty for none."""
-    return "" if sent is None else requests.text_of(sent)
+    return requests.text_of(sent) if isinstance(sent, str | int | float | Decimal) else ""
 
 
-def query_identifiers(call: Call) -> tuple[tuple[str, Text], ...]:
+def query_identifiers(call: Call) -> Sent:
     """(name, value) of the query, in the order of `IDENTIFIERS`."""
     return tuple((name, claims.one(call, name)) for name, _ in IDENTIFIERS) if call.query_string else ()
 
 
-def customer_of(call: Call, org: Org, sent: tuple[tuple[str, Text], ...]) -> tuple[Identifier, ...]:
+def customer_of(call: Call, org: Org, sent: Sent) -> tuple[Identifier, ...]:
     """The identifiers that are not empty, each in its normal form."""
     kinds = dict(IDENTIFIERS)
     named = tuple((kinds[name], value) for name, value in sent)
     return requests.normal_identifiers(named, claims.country_code(call, org), org.settings.mobile_digits)
 
 
-def customer_shown(customer: Customer | None, sent: tuple[tuple[str, Text], ...]) -> Tree:
+def customer_shown(customer: Customer | None, sent: Sent) -> dict[str, Node]:
     """The customer of an item: as known, else as sent."""
     if customer:
         return {"mobile": customer.mobile or "", "email": customer.email or "", "external_id": customer.external_id or ""}

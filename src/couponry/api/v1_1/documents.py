@@ -29,7 +29,8 @@ class XmlRefused(Exception):
 
 
 def read(body: bytes, charset: str = "") -> dict[str, Any]:
-    """A document as `{root name: value}`: an element is a dict of its children, or its text, or None when it is empty.
+    """A document as `{root name: value}`: an element is a dict of its children, or its text, perhaps empty; None
+    with `null="true"`.
 
     Children of one name become a list. `charset` is what the Content-Type header claims. Raises XmlRefused.
     """
@@ -76,10 +77,11 @@ class _Reader:
     def end(self, name: str) -> None:
         children, texts, is_null = self._open.pop()
         text = "".join(texts)
-        is_empty = is_null or not text.strip()
-        if children and not is_empty:
+        if not text.strip():
+            text = ""
+        elif children:
             raise XmlRefused("text between elements")
-        _put(self._open[-1][0], name, children or (None if is_empty else text))
+        _put(self._open[-1][0], name, None if is_null else children or text)
 
     def text(self, text: str) -> None:
         self._open[-1][1].append(text)

@@ -159,7 +159,7 @@ def custom_fields_of(sent: dict[str, Scalar] | None) -> tuple[tuple[str, str], .
     return fields if is_bounded else Code.INVALID_INPUT
 
 
-def text_of(value: Scalar) -> str:
+def text_of(value: Scalar | Decimal) -> str:
     """A scalar as JSON writes it, without quotes."""
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
