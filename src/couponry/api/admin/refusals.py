@@ -1,13 +1,12 @@
 """`GET /admin/v1/refusals`: what was refused, newest first, each with the question that explains it."""
 
-from decimal import Decimal
 from functools import partial
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import urlencode
 
 import falcon.asgi
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from couponry.api import times
 from couponry.api.admin.explain import PATH as EXPLAIN
@@ -17,6 +16,7 @@ from couponry.api.envelopes import ProblemDetails, admin_failure, problem
 from couponry.api.operation import Operation, Parameter
 from couponry.api.parts import Parts
 from couponry.api.seats import org_of
+from couponry.api.v2.render import number
 from couponry.core.findings import money
 from couponry.core.limits import PAGE_ITEMS_MAX
 from couponry.core.model import Org
@@ -27,7 +27,7 @@ from couponry.store.engine import ReadTransaction
 
 _PATH: Final = "/admin/v1/refusals"
 _PAGE_ITEMS: Final = 50
-_ENCODE: Final = msgspec.json.Encoder(decimal_format="number").encode
+_ENCODE: Final = msgspec.json.Encoder().encode
 
 
 class Refusal(Struct, frozen=True, rename="camel"):
@@ -43,7 +43,7 @@ class Refusal(Struct, frozen=True, rename="camel"):
     customer_id: int | None
     till: str
     transaction_number: str
-    amount: Annotated[Decimal, Meta(extra_json_schema={"type": "number", "format": "double"})] | None
+    amount: int | float | None
     request_id: str
     explain: str
 
@@ -147,7 +147,7 @@ def _refusal(row: refusals.Recorded, org: Org) -> Refusal:
         customer_id=row.customer_id,
         till=row.till_code,
         transaction_number=row.transaction_number,
-        amount=row.amount,
+        amount=None if row.amount is None else number(row.amount),
         request_id=row.request_id,
         explain=f"{EXPLAIN}?{urlencode({name: value for name, value in asked.items() if value not in (None, '')})}",
     )
