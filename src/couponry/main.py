@@ -17,6 +17,7 @@ from couponry.api.app import App, application
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
 from couponry.api.back_office import BackOffice
+from couponry.api.hooks import Redeeming
 from couponry.api.parts import Parts
 from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
@@ -119,6 +120,7 @@ def worker(
     return application(
         Parts(
             ledger=ledger,
+            redeeming=Redeeming(ledger),
             authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
             attribution=Attribution(directory, clock),
             tokens=tokens,

@@ -7,6 +7,7 @@ from typing import Any
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
 from couponry.api.back_office import BackOffice
+from couponry.api.hooks import Redeeming
 from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
 from couponry.core.validation import Vault
@@ -19,6 +20,7 @@ class Parts:
     """One worker process's parts. `clock` gives epoch milliseconds, `new_code` a random series code."""
 
     ledger: Ledger
+    redeeming: Redeeming
     back_office: BackOffice
     authenticator: Authenticator
     attribution: Attribution

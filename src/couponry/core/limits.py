@@ -104,6 +104,23 @@ REPLAYED_REDEMPTIONS_MAX: Final = 100_000
 REPLAY_CHUNK_ROWS: Final = 2_000
 WHAT_IF_EXAMPLES_MAX: Final = 5
 
+# Hooks. One ask, with all its tries, fits a till's patience; a target that keeps failing is left alone for a while.
+HOOK_MS_MAX: Final = 3_000
+HOOK_TRIES_MAX: Final = 2
+HOOK_PAUSE_MS_MAX: Final = 200
+HOOK_CONNECT_MS_MAX: Final = 1_000
+HOOK_CONNECTIONS_MAX: Final = 512
+HOOK_CONNECTIONS_PER_TARGET_MAX: Final = 16
+HOOK_WAITERS_PER_TARGET_MAX: Final = 256
+HOOK_ADDRESSES_TRIED_MAX: Final = 3
+HOOK_ANSWER_BYTES_MAX: Final = 64 * 1024
+HOOK_FAILURES_MAX: Final = 5
+HOOK_OPEN_MS: Final = 10_000
+HOOK_TARGETS_MAX: Final = 1_000
+HOOK_RESOLVER_THREADS: Final = 4
+SIDE_EFFECTS_MAX: Final = 50
+SIDE_EFFECT_CHARS_MAX: Final = 255
+
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000
 DOCTOR_DIFFERENCES_MAX: Final = 1_000
@@ -139,6 +156,7 @@ assert LOCK_WAIT_HASTY_MS_MAX * BATCH_COMMANDS_MAX.bit_length() <= LOCK_WAIT_IN_
     "halving costs no more than the wait"
 )
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
+assert HOOK_TRIES_MAX * HOOK_CONNECT_MS_MAX + HOOK_PAUSE_MS_MAX < HOOK_MS_MAX < REQUEST_BUDGET_MS_MAX
 assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
 assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"
 assert int(MONEY_MAX) * MONEY_SCALE < 2**63, "money must fit a 64-bit column"

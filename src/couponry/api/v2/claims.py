@@ -37,7 +37,7 @@ class Asked(Struct, frozen=True):
     """A command that may go to the ledger, and how its answer is to be shown."""
 
     command: Redeem | Check
-    zone: ZoneInfo
+    org: Org
     case: CodeCase
 
 
@@ -59,13 +59,12 @@ class Claims:
 
     async def from_query(self, call: Call) -> Asked | Code:
         """From the query of a redeemability request."""
-        codes = call.params.get("code")
-        if codes is not None and len(_split(codes)) > REDEEM_ITEMS_MAX:
+        if len(listed(call, "code")) > REDEEM_ITEMS_MAX:
             return Code.INVALID_INPUT
         seat = await self._seats.of(call)
         if isinstance(seat, Code):
             return seat
-        items = _query_items(call, partial(self._vault.mac, seat.org.id))
+        items = query_items(call, partial(self._vault.mac, seat.org.id))
         return items if isinstance(items, Code) else _from_query(call, seat, items)
 
 
@@ -105,7 +104,7 @@ def _from_body(
         return amount
     customer = customer_of(call, org, body.user)
     claim = (org.id, place, customer, items, amount, body.transaction_number, at_ms, call.request_id)
-    return Asked(Check(*claim) if is_check else Redeem(*claim, key), org.zone, code_case(call))
+    return Asked(Check(*claim) if is_check else Redeem(*claim, key), org, code_case(call))
 
 
 def _from_query(call: Call, seat: Seat, items: tuple[Item, ...]) -> Asked | Code:
@@ -121,14 +120,14 @@ def _from_query(call: Call, seat: Seat, items: tuple[Item, ...]) -> Asked | Code
     sent = tuple((kind, one(call, kind)) for kind in _QUERY_IDENTIFIERS)
     customer = requests.normal_identifiers(sent, country_code(call, org), org.settings.mobile_digits)
     command = Check(org.id, seat.till.place, customer, items, amount, number, at_ms, call.request_id)
-    return Asked(command, org.zone, code_case(call))
+    return Asked(command, org, code_case(call))
 
 
-def _query_items(call: Call, mac: Callable[[str], str]) -> tuple[Item, ...] | Code:
-    """Codes, comma-separated, else coupon ids. Neither is 781 for the request (corrections 5)."""
+def query_items(call: Call, mac: Callable[[str], str], ids_name: str = "couponId") -> tuple[Item, ...] | Code:
+    """Codes, comma-separated, else coupon ids; over 100 are 629. Neither is 781 for the request (corrections 5)."""
     validation_mac = mac(one(call, "validation_code") or one(call, "validationCode") or "")
     by_missed_call = (one(call, "validation_type") or one(call, "validationType") or "").upper() == "MISSED_CALL"
-    codes, ids = call.params.get("code"), call.params.get("couponId")
+    codes, ids = call.params.get("code"), call.params.get(ids_name)
     if codes is not None:
         return tuple(Item(code, None, validation_mac, by_missed_call) for code in _split(codes))
     if not ids:
@@ -199,6 +198,12 @@ def one(call: Call, name: str) -> str | None:
     """A query parameter; of several with one name, the first."""
     value = call.params.get(name)
     return value[0] if isinstance(value, list) else value
+
+
+def listed(call: Call, name: str) -> list[str]:
+    """The entries of a comma list in the query, also of one sent several times; none when it is absent."""
+    value = call.params.get(name)
+    return [] if value is None else _split(value)
 
 
 def _split(value: str | Sequence[str]) -> list[str]:

@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import v2_failure
+from couponry.api.hooks import Redeeming
 from couponry.api.parts import Parts
 from couponry.api.v2 import render
 from couponry.api.v2.claims import Asked, Claims, flag
 from couponry.api.v2.lifecycle import Updates
 from couponry.api.v2.redeem_described import OPERATIONS
 from couponry.api.v2.replies import GATE, again, answered, failed
+from couponry.core import commands
 from couponry.core.commands import Check
 from couponry.core.plan import Answer, CheckAnswer, Outcome
 from couponry.core.status import Code
@@ -28,8 +30,8 @@ def routes(parts: Parts) -> dict[str, object]:
     """The resources of this module."""
     claims = Claims(parts.attribution, parts.vault)
     return {
-        "/v2/coupon/redeem": Redeem(claims, parts.ledger, Updates(parts.attribution, parts.ledger)),
-        "/v2/coupon/bulk/redeem": BulkRedeem(claims, parts.ledger),
+        "/v2/coupon/redeem": Redeem(claims, parts.redeeming, Updates(parts.attribution, parts.ledger)),
+        "/v2/coupon/bulk/redeem": BulkRedeem(claims, parts.redeeming, parts.ledger),
         "/v2/coupon/is_redeemable": IsRedeemable(claims, parts.ledger),
     }
 
@@ -37,9 +39,9 @@ def routes(parts: Parts) -> dict[str, object]:
 class Redeem:
     """Redeem 1-100 coupons, all or none; its PUT updates redemptions."""
 
-    def __init__(self, claims: Claims, ledger: Ledger, updates: Updates) -> None:
+    def __init__(self, claims: Claims, redeeming: Redeeming, updates: Updates) -> None:
         self._claims = claims
-        self._ledger = ledger
+        self._redeeming = redeeming
         self.on_put = updates.on_put
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response) -> None:
@@ -48,20 +50,22 @@ class Redeem:
         if isinstance(asked, Code):
             _refused(asked).write(resp)
             return
-        outcome = await self._ledger.submit(asked.command)
+        assert isinstance(asked.command, commands.Redeem), "not asked to check"
+        outcome = await self._redeeming.submit_redeem(asked.org, asked.command)
         answer = outcome.answer
         assert isinstance(answer, Answer), "a redeem is answered by an Answer"
         if not answer.items:
             _refused(answer.status, outcome).write(resp)
             return
-        answered(render.redeemed(answer, asked.command.items, asked.zone, asked.case), outcome).write(resp)
+        answered(render.redeemed(answer, asked.command.items, asked.org.zone, asked.case), outcome).write(resp)
 
 
 class BulkRedeem:
     """The same with a response per coupon; with `is_redeemable` it only checks."""
 
-    def __init__(self, claims: Claims, ledger: Ledger) -> None:
+    def __init__(self, claims: Claims, redeeming: Redeeming, ledger: Ledger) -> None:
         self._claims = claims
+        self._redeeming = redeeming
         self._ledger = ledger
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response) -> None:
@@ -71,7 +75,7 @@ class BulkRedeem:
         if isinstance(asked, Code):
             v2_failure(asked).write(resp)
             return
-        outcome = await self._ledger.submit(asked.command)
+        outcome = await self._submit(asked)
         answer = outcome.answer
         assert isinstance(answer, Answer | CheckAnswer), "a redeem and a check are answered by nothing else"
         if not answer.items:
@@ -79,6 +83,12 @@ class BulkRedeem:
             return
         outcomes = [found.outcome for found in answer.items] if isinstance(answer, CheckAnswer) else answer.items
         answered(render.bulk_redeemed(outcomes, asked.command.items, asked.case), outcome).write(resp)
+
+    async def _submit(self, asked: Asked) -> Outcome:
+        command = asked.command
+        if isinstance(command, Check):
+            return await self._ledger.submit(command)
+        return await self._redeeming.submit_redeem(asked.org, command)
 
 
 class IsRedeemable:
@@ -106,7 +116,7 @@ class IsRedeemable:
 
 def _checked(req: Call, asked: Asked, answer: CheckAnswer) -> Struct:
     details = _DETAILS.get(str(req.params.get("details", "")).lower(), "")
-    return render.checked(answer, asked.command.items, asked.zone, asked.case, details)
+    return render.checked(answer, asked.command.items, asked.org.zone, asked.case, details)
 
 
 def _refused(code: Code, outcome: Outcome | None = None) -> Reply:
