@@ -260,6 +260,8 @@ def _code_of(error: StoreError) -> Code:
             return Code.CONFLICT
         case Trouble.BROKEN, Stage.CUSTOMERS:
             return Code.CUSTOMERS_UNAVAILABLE
+        case Trouble.BROKEN, Stage.VALIDATION:
+            return Code.VALIDATION_UNAVAILABLE
         case Trouble.BROKEN, Stage.OUTBOX:
             return Code.OUTBOX_UNAVAILABLE
         case _:

@@ -55,6 +55,8 @@ class Applier:
                 *("store_id", "redeemed_ms", "amount", "transaction_number", "custom_fields", "request_id"),
             ),
         )
+        self._otps = dialect.update(t.otp, key=("id",), added=("wrong_tries",), assigned=("used_ms",))
+        self._missed_calls = dialect.update(t.missed_call, key=("id",), added=(), assigned=("used_ms",))
         undone = ("reversed_ms", "reversed_till_id", "reversal_reason")
         self._reversals = dialect.update(t.redemption, key=("id",), added=(), assigned=undone)
         bill = ("amount", "transaction_number", "bill_id", "custom_fields")
@@ -87,6 +89,8 @@ class Applier:
         self._write_coupons(tx, org_id, plan)
         tx.stage = Stage.COUNTERS
         self._write_standings(tx, org_id, state, plan)
+        tx.stage = Stage.VALIDATION
+        self._write_validations(tx, org_id, plan)
         tx.stage = Stage.COUPONS
         tx.write(self._redemptions, org_id, [_redemption_row(redemption) for redemption in plan.redemptions])
         self._write_changed_redemptions(tx, org_id, plan)
@@ -138,6 +142,14 @@ class Applier:
             (standings if standing.is_stored else new_standings).append(row)
         tx.write(self._standings, org_id, standings)
         tx.write(self._new_standings, org_id, new_standings)
+
+    def _write_validations(self, tx: WriteTransaction, org_id: int, plan: Plan) -> None:
+        """Codes that were used, or tried in vain: each is one row to write, whatever happened to it in the batch."""
+        tries = Counter(plan.wrong_tries)
+        used = set(plan.codes_used)
+        codes = [(tries[code_id], plan.now_ms if code_id in used else None, code_id) for code_id in sorted(used | tries.keys())]
+        tx.write(self._otps, org_id, codes)
+        tx.write(self._missed_calls, org_id, [(plan.now_ms, call_id) for call_id in plan.calls_used])
 
     def _write_changed_redemptions(self, tx: WriteTransaction, org_id: int, plan: Plan) -> None:
         undone = [

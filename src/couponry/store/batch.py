@@ -197,6 +197,11 @@ class Batch:
             if by_id and by_id.id != by_code:
                 yield by_id.id
 
+    def asks_validation(self, items: Iterable[Item], customer_id: int) -> bool:
+        """Whether one of the coupons that a claim may be about is of a series that requires validation."""
+        found = (self.state.series[self.state.coupons[each].series_id] for each in self._coupon_ids(items, customer_id))
+        return any(series is not None and series.terms.is_validation_required for series in found)
+
     def standings(self) -> None:
         """What each customer has done in the series of the coupons shown, and in those they are to be issued a coupon of."""
         select = self.selects.locked_standings if self.tx.is_writing else self.selects.standings

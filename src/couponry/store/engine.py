@@ -34,6 +34,7 @@ class Stage(Enum):
     CUSTOMERS = auto()
     COUPONS = auto()
     COUNTERS = auto()
+    VALIDATION = auto()
     OUTBOX = auto()
     COMMIT = auto()
 

@@ -1,7 +1,8 @@
 """Load: everything that a batch may touch, in a number of statements that does not depend on the batch's size.
 
 Order matters twice. Locks are taken in one order, each kind sorted by key, so that two batches cannot deadlock: redemptions,
-coupons, the customers' counters, the customers of exclusive series, pooled coupons (seldom waited for), the series' counters.
+coupons, the customers' counters, their validation codes and missed calls, the customers of exclusive series, pooled coupons
+(seldom waited for), the series' counters.
 And the answers given before are read after the locks, so a repeat that waited for the first sees it.
 """
 
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from couponry.core.commands import Command
 from couponry.core.state import State
-from couponry.store import batch_issue, batch_lifecycle
+from couponry.store import batch_issue, batch_lifecycle, batch_validation
 from couponry.store.batch import Batch, Versions
 from couponry.store.batch_issue import Codes
 from couponry.store.dialect import Dialect
@@ -53,6 +54,9 @@ class Loader:
         batch_lifecycle.holders(batch)
         tx.stage = Stage.COUNTERS
         batch.standings()
+        tx.stage = Stage.VALIDATION
+        batch_validation.validations(batch, state.org)
+        tx.stage = Stage.COUNTERS
         batch_issue.held(batch)
         tx.stage = Stage.COUPONS
         batch.uses()

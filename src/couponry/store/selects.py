@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Integer, Select, SelectBase, String, cast, func, literal, select, union_all
 
 from couponry.core.limits import REVOKE_COUPONS_MAX
+from couponry.core.validation import COUPON
 from couponry.store import schema as t
 from couponry.store.dialect import Dialect, Locking
 from couponry.store.engine import ReadTransaction
@@ -61,6 +62,10 @@ class Selects:
         self.terms = self._terms()
         self.standings = self._standings(is_locking=False)
         self.locked_standings = self._standings(is_locking=True)
+        self.validation_codes = self._validation_codes(is_locking=False)
+        self.locked_validation_codes = self._validation_codes(is_locking=True)
+        self.missed_calls = self._missed_calls(is_locking=False)
+        self.locked_missed_calls = self._missed_calls(is_locking=True)
         self.uses = self._uses()
         self.counters = self._counters(is_locking=False)
         self.locked_counters = self._counters(is_locking=True)
@@ -124,6 +129,28 @@ class Selects:
             .order_by(standing.customer_id, standing.series_id)
         )
         return self._keyed(self._dialect.locked(found, t.customer_series) if is_locking else found, keys)
+
+    def _validation_codes(self, *, is_locking: bool) -> Keyed:
+        """What customers were sent to redeem coupons with and have not used, still good at an instant."""
+        keys, otp = self._pairs(), t.otp.c
+        found = (
+            select(otp.customer_id, otp.id, otp.mac, otp.expires_ms, otp.wrong_tries)
+            .select_from(keys.probing(t.otp, "customer_id", index="ix_otp_customer"))
+            .where(otp.expires_ms > keys.columns[1], otp.scope == COUPON, otp.used_ms.is_(None))
+            .order_by(otp.id)
+        )
+        return self._keyed(self._dialect.locked(found, t.otp) if is_locking else found, keys)
+
+    def _missed_calls(self, *, is_locking: bool) -> Keyed:
+        """Calls of customers since an instant that stand for no redemption yet."""
+        keys, call = self._pairs(), t.missed_call.c
+        found = (
+            select(call.customer_id, call.id, call.called_ms)
+            .select_from(keys.probing(t.missed_call, "customer_id", index="ix_missed_call_customer"))
+            .where(call.called_ms > keys.columns[1], call.used_ms.is_(None))
+            .order_by(call.id)
+        )
+        return self._keyed(self._dialect.locked(found, t.missed_call) if is_locking else found, keys)
 
     def _uses(self) -> Keyed:
         """Active redemptions per coupon and customer, by the customer's index: a public code has too many of its own."""

@@ -17,7 +17,16 @@ from couponry.store.schema.asking import (
     till,
     zone,
 )
-from couponry.store.schema.circulation import coupon, customer_series, idempotency, outbox, redemption, refusal
+from couponry.store.schema.circulation import (
+    coupon,
+    customer_series,
+    idempotency,
+    missed_call,
+    otp,
+    outbox,
+    redemption,
+    refusal,
+)
 from couponry.store.schema.offering import (
     CAPPED_STRIPE,
     STRIPES,
@@ -47,7 +56,9 @@ __all__ = [
     "idempotency",
     "login",
     "metadata",
+    "missed_call",
     "org",
+    "otp",
     "outbox",
     "redemption",
     "refusal",

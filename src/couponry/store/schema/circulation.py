@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, String, Text, false, text
 
-from couponry.store.schema.table import org_id, own_id, org_table
+from couponry.store.schema.table import org_id, org_table, own_id
 
 _IN_POOL = text("issued_ms IS NULL AND revoked_ms IS NULL")
 # `holder_id` is the customer whose own record of a shared code a row is, else 0; `revision` is 0 for the
@@ -103,6 +103,36 @@ outbox = org_table(
     Column("customer_id", BigInteger),
     Column("request_id", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+)
+# A code that was sent to a customer: its MAC to compare it with, and itself sealed (`core.validation`). `message` is JSON: where
+# it was to be sent, and in which words.
+otp = org_table(
+    "otp",
+    org_id(),
+    own_id(),
+    Column("customer_id", BigInteger, nullable=False),
+    Column("scope", String(32), nullable=False),
+    Column("entity_type", String(6), nullable=False),
+    Column("entity_value", Text, nullable=False),
+    Column("mac", String(32), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("used_ms", BigInteger),
+    Column("wrong_tries", Integer, nullable=False, server_default="0"),
+    CheckConstraint("wrong_tries >= 0", name="wrong_tries"),
+    Index("ix_otp_customer", "org_id", "customer_id", "expires_ms"),
+)
+missed_call = org_table(
+    "missed_call",
+    org_id(),
+    own_id(),
+    Column("customer_id", BigInteger, nullable=False),
+    Column("mobile", Text, nullable=False),
+    Column("called_ms", BigInteger, nullable=False),
+    Column("used_ms", BigInteger),
+    Index("ix_missed_call_customer", "org_id", "customer_id", "called_ms"),
 )
 refusal = org_table(
     "refusal",
