@@ -1,0 +1,5 @@
+"""Requests to servers that an org names: signed, bounded in every way, and never to an address that is not for everybody."""
+
+from couponry.outbound.sender import Received, Sender, Unreached
+
+__all__ = ["Received", "Sender", "Unreached"]
