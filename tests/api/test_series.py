@@ -154,6 +154,30 @@ def test_bodies_that_are_no_object(front: Front, status: int, body: bytes) -> No
         assert (response.status_code, response.json()["errors"][0]["code"]) == (status, 400)
 
 
+@pytest.mark.parametrize(
+    ("code", "fields"),
+    [
+        (744, b'"discountValue": 1e400'),
+        (744, rb'"seriesCode": "\u0000"'),
+        (744, b'"clientHandlingType": ["x"]'),
+        (744, b'"campaignId": 9007199254740993'),
+        (744, b'"couponSeriesAudience": "[[[["'),
+        (400, rb'"tag": "\ud800"'),
+        (200, rb'"tag": "\u0000", "customPropertyMap": {"\u0000": "\u0000"}'),
+        (200, b'"validTillDate": "0001-01-01", "dvsExpiryDate": "0001-01-01"'),
+        (200, b'"validTillDateTime": "9999-12-31T23:59:59"'),
+    ],
+)
+def test_hostile_values(front: Front, code: int, fields: bytes) -> None:
+    body = msgspec.json.encode(LEAST)[:-1] + b"," + fields + b"}"
+    path = f"{PATH}/{create(front)['id']}"
+    for method, at in (("POST", PATH), ("PUT", path)):
+        answer = front.ask(method, at, content=body)
+        assert answer.status_code == min(code, 400), answer.text
+        assert code == 200 or answer.json()["errors"][0]["code"] == code
+    assert front.ask("GET", PATH).status_code == 200
+
+
 def test_only_sent_fields_change(shop: Shop, front: Front) -> None:
     made = create(front, **{**SENT, "validTillDateTime": "2031-05-01T12:00:00+05:30", "maxVouchersPerUser": 3})
     shop.clock.ms += 1000

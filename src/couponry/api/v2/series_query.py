@@ -37,9 +37,11 @@ class SeriesAsked(Struct, frozen=True):
 
 
 def body_of(raw: bytes) -> dict[str, Any] | Code:
-    """The fields, bare or inside `CouponSeriesV2`; 400 for what is no JSON object."""
+    """The fields, bare or inside `CouponSeriesV2`; 400 for what is no JSON object, 744 for a number beyond any range."""
     try:
         body = msgspec.json.decode(raw)
+    except msgspec.ValidationError:
+        return Code.INVALID_SERIES_FIELD
     except (ValueError, RecursionError):
         return Code.MALFORMED
     fields = body.get(_WRAPPER, body) if isinstance(body, dict) else None
