@@ -8,6 +8,8 @@ from couponry.api.admin import customers as admin_customers
 from couponry.api.admin import explain, refusals, reverse, what_if
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
+from couponry.api.v1_1 import isredeemable as v11_isredeemable
+from couponry.api.v1_1 import issue as v11_issue
 from couponry.api.v1_1 import redeem as v11_redeem
 from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, redeem, series, transactions
 
@@ -37,5 +39,7 @@ AREAS: Final[tuple[Area, ...]] = (
     customers,
     transactions,
     v11_redeem,
+    v11_isredeemable,
+    v11_issue,
     admin_customers,
 )

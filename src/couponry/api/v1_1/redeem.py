@@ -14,11 +14,11 @@ from couponry.api.parts import Parts
 from couponry.api.seats import Seat, Seats
 from couponry.api.v1_1 import bodies, singly, statuses
 from couponry.api.v1_1.bodies import CustomerBody, Nothing, Sent, Text
+from couponry.api.v1_1.offers import amount_shown
 from couponry.api.v1_1.tree import NOTHING, Entries, Node, Tree, truth
 from couponry.api.v2 import claims, requests
-from couponry.api.v2.render import number
 from couponry.core.codes import CodeCase, shown
-from couponry.core.commands import IdempotencyKey, Item, Redeem
+from couponry.core.commands import Item, Redeem
 from couponry.core.limits import REDEEM_ITEMS_MAX
 from couponry.core.plan import Answer, ItemOutcome, Outcome
 from couponry.core.status import Code
@@ -114,19 +114,11 @@ class RedeemSingly:
         key = claims.idempotency_key(call, raw)
         if not items or isinstance(key, Code):
             return key if isinstance(key, Code) else Code.MALFORMED
-        found = [self._one(call, seat, item, None) for item in items]
-        if key is None:
-            return found
-        keys = iter(singly.keys_of(key, sum(isinstance(one.command, Redeem) for one in found)))
-        return [self._one(call, seat, one.item, next(keys)) if isinstance(one.command, Redeem) else one for one in found]
+        customers = [_customer_of(call, item) for item in items]
+        commands = [self._command(call, seat, item, sent) for item, sent in zip(items, customers, strict=True)]
+        return [Asked(*one) for one in zip(items, customers, singly.keyed(commands, key), strict=True)]
 
-    def _one(self, call: Call, seat: Seat, item: ItemBody, key: IdempotencyKey | None) -> Asked:
-        sent = item.customer.sent() if item.customer else ()
-        if not any(value for _, value in sent):
-            sent = bodies.query_identifiers(call)
-        return Asked(item, sent, self._command(call, seat, item, sent, key))
-
-    def _command(self, call: Call, seat: Seat, item: ItemBody, sent: Sent, key: IdempotencyKey | None) -> Redeem | Code:
+    def _command(self, call: Call, seat: Seat, item: ItemBody, sent: Sent) -> Redeem | Code:
         org, bill = seat.org, item.bill
         coupon = self._coupon(org.id, item)
         when, bill_number = bodies.text_of(item.redemption_time), bodies.text_of(bill.number)
@@ -137,7 +129,7 @@ class RedeemSingly:
         if isinstance(amount, Code):
             return amount
         customer = bodies.customer_of(call, org, sent)
-        return Redeem(org.id, seat.till.place, customer, (coupon,), amount, bill_number, at_ms, call.request_id, key)
+        return Redeem(org.id, seat.till.place, customer, (coupon,), amount, bill_number, at_ms, call.request_id)
 
     def _coupon(self, org_id: int, item: ItemBody) -> Item | Code:
         coupon_id, fields = requests.coupon_id_of(item.id), _fields_of(item.custom_fields)
@@ -147,6 +139,12 @@ class RedeemSingly:
         validation_mac = self._vault.mac(org_id, bodies.text_of(item.validation_code))
         by_missed_call = bodies.text_of(item.validation_type).strip().upper() == "MISSED_CALL"
         return Item(code, coupon_id, validation_mac, by_missed_call, fields)
+
+
+def _customer_of(call: Call, item: ItemBody) -> Sent:
+    """The item's own customer, else the one in the query."""
+    sent = item.customer.sent() if item.customer else ()
+    return sent if any(value for _, value in sent) else bodies.query_identifiers(call)
 
 
 def _excess(body: RedeemBody) -> Code | None:
@@ -186,7 +184,7 @@ def _shown(one: Asked, result: Outcome | Code, case: CodeCase) -> tuple[Code, No
         coupon |= {"discount_code": offer.discount_code, "series_code": str(offer.series_id), "series_info": NOTHING}
     coupon["is_absolute"] = truth(offer is not None and offer.discount_type == "ABS")
     if offer:
-        coupon["coupon_value"] = str(number(offer.discount_value))
+        coupon["coupon_value"] = amount_shown(offer.discount_value)
     coupon["transaction"] = _bill_shown(one)
     coupon["side_effects"] = NOTHING
     coupon["item_status"] = statuses.item_status(outcome.status, days=outcome.days_left, warnings=outcome.warnings)

@@ -7,8 +7,9 @@ others: when it says that the key came with another body before, or is at work j
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,15 +21,20 @@ from couponry.core.plan import Outcome
 from couponry.core.status import Code
 from couponry.ledger import Ledger
 
+C = TypeVar("C", Redeem, Issue)
+
 _REPLAYED: Final = MappingProxyType({word: MappingProxyType({"Idempotency-Replayed": word}) for word in ("true", "derived")})
 _NO_HEADERS: Final = MappingProxyType[str, str]({})
 _OF_THE_KEY: Final = frozenset({Code.INVALID_INPUT, Code.KEY_IN_PROGRESS})
 
 
-def keys_of(key: IdempotencyKey, items: int) -> list[IdempotencyKey]:
-    """A key for each item."""
-    later = (replace(key, digest=idempotency.explicit_digest(key.digest, str(number))) for number in range(1, items))
-    return [key, *later][:items]
+def keyed(commands: Sequence[C | Code], key: IdempotencyKey | None) -> list[C | Code]:
+    """The commands, each with a key of its own if the request has one."""
+    if key is None:
+        return list(commands)
+    later = (replace(key, digest=idempotency.explicit_digest(key.digest, str(number))) for number in count(1))
+    keys = chain((key,), later)
+    return [command if isinstance(command, Code) else replace(command, key=next(keys)) for command in commands]
 
 
 async def submit(ledger: Ledger, commands: Sequence[Redeem | Issue | Check | Code]) -> list[Outcome | Code] | Code:
