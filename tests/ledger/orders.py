@@ -36,6 +36,8 @@ def redate(expires_ms: int, *codes: str, **fields: Any) -> Redate:
     return Redate(**_but(fields, customer=None, series_id=1, expiries=tuple((code, expires_ms) for code in codes)))
 
 
-def amend(*redemption_ids: int, customer: tuple[Identifier, ...] | None = None, **changes: Any) -> Amend:
+def amend(*redemption_ids: int, customer: tuple[Identifier, ...] | None = None, org_id: int = ORG, **changes: Any) -> Amend:
     """The same changes of several redemptions."""
-    return Amend(**_but({}, customer=customer, amendments=tuple(Amendment(each, **changes) for each in redemption_ids)))
+    return Amend(
+        **_but({}, org_id=org_id, customer=customer, amendments=tuple(Amendment(each, **changes) for each in redemption_ids))
+    )

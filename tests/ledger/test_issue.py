@@ -292,6 +292,16 @@ def test_exclusive_series(desk: Desk, database: Database) -> None:
     assert wrongs(database) == []
 
 
+def test_record_of_a_redeemer_excludes_too(database: Database) -> None:
+    """Whether it was made in this batch or long ago."""
+    shared = series(2, client_handling_type=Handling.SHARED, any_user=True)
+    open_shop(database, series(1, mutual_exclusive_series_ids="[2]"), shared, pool_coupon(1, "SHARED", series_id=2))
+    told = in_one_batch(database, redeem("SHARED"), issue(), issue(customer=(NOOR,)))
+    assert [outcome.answer.status for outcome in told] == [Code.PROCESSED, Code.EXCLUDED, Code.PROCESSED]
+    assert [outcome.answer.status for outcome in in_one_batch(database, issue())] == [Code.EXCLUDED]
+    assert wrongs(database) == []
+
+
 def test_explicit_key_issues_once(desk: Desk, database: Database) -> None:
     open_shop(database, series(1, **MANY), series(2), coupon(series_id=2))
     count_issued(database)

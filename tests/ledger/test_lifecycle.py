@@ -233,6 +233,16 @@ class TestRevoke:
         assert desk.statuses(revoke(customer=(NOBODY,)), revoke(series_id=9)) == [Code.CUSTOMER_NOT_FOUND, Code.INVALID_SERIES_ID]
         assert wrongs(database) == []
 
+    def test_what_came_in_the_same_batch_goes_too(self, database: Database) -> None:
+        """A coupon issued, or free again, just before; prevents one that stays after all were revoked."""
+        open_shop(database, series(1, **MANY), coupon(1, "A"), coupon(2, "B"))
+        count_issued(database)
+        assert statuses(database, redeem("A")) == [Code.PROCESSED]
+        (made,) = (row["id"] for row in rows(database, t.redemption))
+        assert statuses(database, issue(), revoke("B"), reverse(made), revoke()) == [Code.PROCESSED] * 4
+        assert [row["revoked_ms"] for row in rows(database, t.coupon)] == [NOW] * 3
+        assert wrongs(database) == []
+
     def test_more_than_a_hundred_are_left_alone(self, desk: Desk, database: Database) -> None:
         """Also when some go in the same batch: prevents a hundred of many from being revoked."""
         open_shop(database, series(1, **MANY), *(coupon(number, f"C{number}") for number in range(1, 121)))

@@ -116,6 +116,8 @@ def _take(fold: Fold, org: Org, command: Issue, customer: Customer, series: Seri
     if not rules.may_hold_several(series):
         fold.put(state.live, key, (*state.live.get(key, ()), coupon.id))
     fold.put(state.received, key, state.now_ms)
+    if key in state.unredeemed:
+        fold.put(state.unredeemed, key, [*state.unredeemed[key], coupon.id])
     fold.put(state.series_issued, series.id, receipt.series_issued + 1)
     return coupon
 

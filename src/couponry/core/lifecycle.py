@@ -72,6 +72,9 @@ def _free(fold: Fold, redemption: StoredRedemption, coupon: Coupon) -> None:
     standing = state.standings[holder]
     fold.put(state.active, holder, active)
     fold.put(state.coupons, coupon.id, replace(coupon, redeemed=coupon.redeemed - 1))
+    owned = coupon.customer_id or 0, coupon.series_id
+    if coupon.redeemed == 1 and coupon.id not in state.unredeemed.get(owned, (coupon.id,)):
+        fold.put(state.unredeemed, owned, [*state.unredeemed[owned], coupon.id])
     last_ms = max(active.values(), default=None)
     fold.put(state.standings, holder, replace(standing, redeemed=standing.redeemed - 1, last_redeemed_ms=last_ms))
     if use in state.uses:

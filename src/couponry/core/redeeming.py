@@ -222,6 +222,8 @@ def _take(fold: Fold, attempt: rules.Attempt) -> Redemption:
     )
     fold.plan.redemptions.append(redemption)
     fold.plan.events.append(Event("CouponRedeem", redemption.id, customer.id, claim.request_id))
+    if isinstance(claim, Redeem) and claim.has_side_effects:
+        fold.plan.events.append(Event("SideEffects", redemption.id, customer.id, claim.request_id))
     if (customer.id, series.id) in state.active:
         active = state.active[customer.id, series.id]
         fold.put(state.active, (customer.id, series.id), active | {redemption.id: state.now_ms})
@@ -245,6 +247,7 @@ def _held(fold: Fold, attempt: rules.Attempt) -> Coupon:
         fold.put(state.coupon_ids, (code_key(coupon.code), customer.id), own.id)
         fold.put(state.live, (customer.id, series.id), (own.id,))
         fold.put(state.received, (customer.id, series.id), state.now_ms)
+        fold.put(state.received, (customer.id, series.id), state.now_ms)
         fold.plan.new_coupons.append(NewCoupon(own, attempt.claim.place.till_id))
         return own
     if rules.binds_to_redeemer(attempt):
@@ -252,6 +255,7 @@ def _held(fold: Fold, attempt: rules.Attempt) -> Coupon:
         bound = replace(
             coupon, customer_id=customer.id, issued_ms=state.now_ms, expires_local=expires_local, issued_by_redemption=True
         )
+        fold.put(state.received, (customer.id, series.id), state.now_ms)
         fold.put(state.received, (customer.id, series.id), state.now_ms)
         fold.plan.given_coupons.append(NewCoupon(bound, attempt.claim.place.till_id))
         return bound

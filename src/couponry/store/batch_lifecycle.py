@@ -27,8 +27,9 @@ def unredeemed(batch: Batch) -> None:
         for command, customer_id in batch.asked
         if isinstance(command, Revoke) and not command.codes and command.series_id is not None
     }
+    batch.state.unredeemed = {pair: [] for pair in pairs}
     for customer_id, series_id, coupon_id in batch.selects.unredeemed.rows(batch.tx, batch.org_id, sorted(pairs)):
-        batch.state.unredeemed.setdefault((customer_id, series_id), []).append(coupon_id)
+        batch.state.unredeemed[customer_id, series_id].append(coupon_id)
 
 
 def coupon_ids(batch: Batch) -> Iterable[int]:
