@@ -8,8 +8,10 @@ from tests.e2e.installation import Installation
 from tests.e2e.wire import PASSWORD, TILL, Request, customer_id, redeem
 
 ORG: Final = 1001
+FIRST_SERIES: Final = 5001
 CUSTOMERS: Final = 20
 OPEN: Final = 60
+QUEUE: Final = 150
 ROUNDS: Final = 5
 ROUND: Final = 150
 
@@ -28,6 +30,10 @@ SERIES: Final[tuple[dict[str, str], ...]] = (
     {"seriesCode": "FEW", "anyUser": "true", "redemptionPerCouponMaxLimit": "5", **USABLE_AGAIN},
     {"seriesCode": "CROSS", "anyUser": "true"},
     {"seriesCode": "OPEN", "anyUser": "true", **USABLE_AGAIN},
+    {"seriesCode": "GIVEN", "maxCreate": "100", "isMultipleVouchersPerUserAllowed": "true"},
+    {"seriesCode": "QUEUE", "clientHandlingType": "DISC_CODE_PIN", "isMultipleVouchersPerUserAllowed": "true"},
+    {"seriesCode": "SINGLE"},
+    {"seriesCode": "BACK", "maxRedeem": "10"},
 )
 
 
@@ -40,13 +46,19 @@ def stock(shop: Installation) -> None:
     usual = {"discountType": "ABS", "discountValue": "10", "clientHandlingType": "DISC_CODE"}
     shop.load("series", ORG, [{**usual, "description": one["seriesCode"], **one} for one in SERIES])
     codes: list[dict[str, Any]] = [coupon("ONCE", number, customerExternalId=customer_id(0)) for number in range(10)]
-    for series, size in (("CAPPED", 500), ("FEW", 1), ("CROSS", ROUNDS * ROUND), ("OPEN", OPEN)):
+    for series, size in (("CAPPED", 500), ("FEW", 1), ("CROSS", ROUNDS * ROUND), ("OPEN", OPEN), ("QUEUE", QUEUE)):
         codes += [coupon(series, number) for number in range(size)]
+    codes += [coupon("BACK", number, customerExternalId=customer_id(0)) for number in range(20)]
     shop.load("coupons", ORG, codes)
 
 
 def coupon(series: str, number: int, **more: str) -> dict[str, str]:
     return {"seriesCode": series, "code": code(series, number), **more}
+
+
+def series_id(series: str) -> int:
+    """Series get their ids in the order of their making."""
+    return FIRST_SERIES + [one["seriesCode"] for one in SERIES].index(series)
 
 
 def code(series: str, number: int) -> str:
