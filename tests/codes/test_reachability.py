@@ -11,18 +11,20 @@ import pytest
 from couponry.core.status import Code
 from couponry.store.engine import Database
 from tests.api.shop import Shop
+from tests.codes import failed
 from tests.codes.customers import CUSTOMERS
 from tests.codes.decided import DECIDED
-from tests.codes.failed import FAILED
 from tests.codes.issue import ISSUED
 from tests.codes.lifecycle import CHANGED
 from tests.codes.reads import READ
 from tests.codes.scene import BOTH, Scene, Told
 from tests.codes.series import SERIES
+from tests.codes.v11 import V11, V11_FAILED
 from tests.databases import PostgresServer, fresh_postgresql
 
-RULED: Final = {**DECIDED, **ISSUED, **CHANGED, **READ, **SERIES, **CUSTOMERS}
+RULED: Final = {**DECIDED, **ISSUED, **CHANGED, **READ, **SERIES, **CUSTOMERS, **V11}
 """What rules decide, area by area."""
+FAILED: Final = {**failed.FAILED, **V11_FAILED}
 
 
 @pytest.fixture(scope="module", params=BOTH)

@@ -50,6 +50,8 @@ _WHOLE: Final = frozenset(
 )
 _BY_COUPON: Final = frozenset({Code.INVALID_AMOUNT})
 _SUCCESSES: Final = frozenset({Code.SERIES_FIELDS_SAVED})
+# What v1.1 answers in place of what V2 does.
+_ONLY_V11: Final = frozenset({Code.SOME_FAILED, Code.CODE_LIMIT_REACHED_V11, Code.USED_BY_ASKER})
 _OWN: Final = (
     Operation(
         TOKEN_PATH,
@@ -203,7 +205,7 @@ def _is_admin(one: Operation) -> bool:
 
 
 def _judged(one: Operation) -> list[Code]:
-    lettered = [code for code in Code if one.on and one.on in code.on.split() and not code.topic]
+    lettered = [code for code in Code if one.on and one.on in code.on.split() and not code.topic and code not in _ONLY_V11]
     return [*lettered, *one.codes]
 
 

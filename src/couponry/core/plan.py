@@ -63,7 +63,7 @@ class CheckAnswer(Struct, frozen=True):
 
 
 class SeriesOffer(Struct, frozen=True, array_like=True):
-    """What the coupons of a series are worth, as issue answers state it. `expires_local` is the series' own expiry, as theirs is."""
+    """What the coupons of a series are worth, as issue answers state it. `expires_local` is the series' own expiry."""
 
     series_id: int
     description: str

@@ -112,7 +112,7 @@ class Code(Enum):
     ALREADY_USED = 711, "Coupon is already used", "R Q", "C14: single-use coupon with an active redemption"
     ALREADY_USED_BY_CUSTOMER = 716, "Cannot redeem same Coupon multiple times", "R Q", "C15: this customer used this coupon"
     CODE_LIMIT_REACHED = 736, "Allowed redemption consumed", "R Q", "C16: redemptionPerCouponMaxLimit reached"
-    CODE_LIMIT_REACHED_V11 = 696, "Redemption per coupon code limit has reached max limit", "R Q", "C16 in v1.1", _V11
+    CODE_LIMIT_REACHED_V11 = 696, "Redemption per coupon code limit has reached max limit", "R Q", "C16 in v1.1"
     CUSTOMER_LIMIT_REACHED = 728, "Maximum number of redemptions reached", "R Q", "C17: maxRedemptionsInSeriesPerUser reached"
     TOO_SOON = 738, "Allowed redemption gap is invalid", "R Q", "C18: fewer than minDaysBetweenRedemption days since the last one"
     SERIES_LIMIT_REACHED = 714, "Campaign over, it was first come first serve", "R Q I", "C19: maxRedeem reached"
@@ -306,13 +306,13 @@ class Code(Enum):
     )
 
     # v1.1 and resend.
-    VERSION_UNSUPPORTED = 402, "Version not supported", "*", "a version that the resource does not have", _V11
-    OPERATION_UNSUPPORTED = 406, "Operation not supported", "*", "an operation that the resource does not have", _V11
-    PROCESSING_ERROR = 407, "Unknown error while processing", "*", "an unhandled exception", _V11
+    VERSION_UNSUPPORTED = 402, "Version not supported", "*", "a v1 path of which only v1.1 is served"
+    OPERATION_UNSUPPORTED = 406, "Operation not supported", "*", "an operation of a resource that is not the coupon server's"
+    PROCESSING_ERROR = 407, "Unknown error while processing", "*", "an unhandled exception in v1.1 (HTTP 500)"
     INVALID_TEST_STATUS = 1062, "Invalid test/control status", "*", "an unknown test or control status", _V11
     INVALID_ORG_ID = 1064, "Invalid organization id", "*", "an org id that is not the credential's", _V11
-    SOME_FAILED = 201, "Some requests have failed due to errors", "I R", "some items succeeded, some failed", _V11
-    USED_BY_ASKER = 706, "Cannot redeem same voucher multiple times", "Q", "C14, C15: the asking customer is who used it", _V11
+    SOME_FAILED = 201, "Some requests have failed due to errors", "I R", "some items succeeded, some failed"
+    USED_BY_ASKER = 706, "Cannot redeem same voucher multiple times", "Q", "C14, C15: the asking customer is who used it"
     NOT_FOUND_BY_GET = 705, "Both coupon code and validation code are invalid", "G", "no such code or id", _V11
     NOT_RESENT = 709, "Coupon processing failed", "N", "redeemed out, expired or unissued; or resend is off", _V11
     SMS_FAILED = 704, "Error in sending coupon through SMS", "N", "the gateway refused, or there is no mobile", _V11

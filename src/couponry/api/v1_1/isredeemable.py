@@ -62,7 +62,7 @@ class IsRedeemable:
             return call.wire.reply({"coupons": {"redeemable": status}}, Code.MALFORMED)
         if isinstance(asked, Code):
             return call.wire.failure(asked)
-        results = await singly.submit(self._ledger, [one.command for one in asked])
+        results = await singly.submit([one.command for one in asked], self._ledger.submit)
         assert not isinstance(results, Code), "a check has no key"
         return _answered(call, sent, asked, results)
 

@@ -72,7 +72,7 @@ class IssueSingly:
         asked = await self._asked(call)
         if isinstance(asked, Code):
             return call.wire.failure(asked)
-        results = await singly.submit(self._ledger, [one.command for one in asked])
+        results = await singly.submit([one.command for one in asked], self._ledger.submit)
         return call.wire.failure(results) if isinstance(results, Code) else _answered(call, asked, results)
 
     async def _asked(self, call: Call) -> list[Asked] | Code:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import Any, Final
 
 import falcon.asgi
@@ -9,13 +10,15 @@ from msgspec import Struct
 
 from couponry.api import times
 from couponry.api.call import Call, Reply
+from couponry.api.hooks import effects
+from couponry.api.hooks.redeeming import Redeemed, Redeeming
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
 from couponry.api.seats import Seat, Seats
 from couponry.api.v1_1 import bodies, singly, statuses
 from couponry.api.v1_1.bodies import CustomerBody, Nothing, Sent, Text
 from couponry.api.v1_1.offers import amount_shown
-from couponry.api.v1_1.tree import NOTHING, Entries, Node, Tree, truth
+from couponry.api.v1_1.tree import NOTHING, Entries, Listed, Node, Tree, truth
 from couponry.api.v2 import claims, requests
 from couponry.core.codes import CodeCase, shown
 from couponry.core.commands import Item, Redeem
@@ -23,7 +26,6 @@ from couponry.core.limits import REDEEM_ITEMS_MAX
 from couponry.core.plan import Answer, ItemOutcome, Outcome
 from couponry.core.status import Code
 from couponry.core.validation import Vault
-from couponry.ledger import Ledger
 
 OPERATIONS: Final[tuple[Operation, ...]] = ()
 _CENT: Final = Decimal("0.01")
@@ -83,15 +85,15 @@ class Asked(Struct, frozen=True):
 
 def routes(parts: Parts) -> dict[str, object]:
     """The resources of this module."""
-    return {"/v1.1/coupon/redeem": RedeemSingly(Seats(parts.attribution), parts.ledger, parts.vault)}
+    return {"/v1.1/coupon/redeem": RedeemSingly(Seats(parts.attribution), parts.redeeming, parts.vault)}
 
 
 class RedeemSingly:
     """Redeem 1-100 coupons, each by itself."""
 
-    def __init__(self, seats: Seats, ledger: Ledger, vault: Vault) -> None:
+    def __init__(self, seats: Seats, redeeming: Redeeming, vault: Vault) -> None:
         self._seats = seats
-        self._ledger = ledger
+        self._redeeming = redeeming
         self._vault = vault
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response) -> None:
@@ -99,18 +101,20 @@ class RedeemSingly:
         (await self._reply(req)).write(resp)
 
     async def _reply(self, call: Call) -> Reply:
-        asked = await self._asked(call)
-        if isinstance(asked, Code):
-            return call.wire.failure(asked)
-        results = await singly.submit(self._ledger, [one.command for one in asked])
-        return call.wire.failure(results) if isinstance(results, Code) else _answered(call, asked, results)
-
-    async def _asked(self, call: Call) -> list[Asked] | Code:
         taken = await bodies.body_of(call, self._seats, RedeemBody, _excess)
         if isinstance(taken, Code):
-            return taken
+            return call.wire.failure(taken)
         raw, body, seat = taken
-        items = bodies.entries_of(body.coupon)
+        asked = self._asked(call, seat, raw, bodies.entries_of(body.coupon))
+        if isinstance(asked, Code):
+            return call.wire.failure(asked)
+        send = partial(self._redeeming.submit_with_effects, seat.org)
+        # A hook is asked before the ledger, and what it takes would change the order.
+        in_turn = bool(seat.org.settings.pre_redeem_hook_url)
+        results = await singly.submit([one.command for one in asked], send, in_turn=in_turn)
+        return call.wire.failure(results) if isinstance(results, Code) else _answered(call, asked, results)
+
+    def _asked(self, call: Call, seat: Seat, raw: bytes, items: list[ItemBody]) -> list[Asked] | Code:
         key = claims.idempotency_key(call, raw)
         if not items or isinstance(key, Code):
             return key if isinstance(key, Code) else Code.MALFORMED
@@ -156,7 +160,7 @@ def _fields_of(sent: FieldsBody | list[FieldBody] | Nothing) -> tuple[tuple[str,
     return requests.custom_fields_of({bodies.text_of(field.name): bodies.text_of(field.value) for field in listed if field.name})
 
 
-def _answered(call: Call, asked: Sequence[Asked], results: Sequence[Outcome | Code]) -> Reply:
+def _answered(call: Call, asked: Sequence[Asked], results: Sequence[Redeemed | Code]) -> Reply:
     case = claims.code_case(call)
     codes, coupons = [], []
     for one, result in zip(asked, results, strict=True):
@@ -168,9 +172,10 @@ def _answered(call: Call, asked: Sequence[Asked], results: Sequence[Outcome | Co
     return call.wire.reply(payload, overall, singly.headers_for(results, codes))
 
 
-def _shown(one: Asked, result: Outcome | Code, case: CodeCase) -> tuple[Code, Node]:
+def _shown(one: Asked, result: Redeemed | Code, case: CodeCase) -> tuple[Code, Node]:
     """An item's code, and the item as it is answered."""
-    answer = Answer(result) if isinstance(result, Code) else result.answer
+    redeemed = Redeemed(Outcome(Answer(result))) if isinstance(result, Code) else result
+    answer = redeemed.outcome.answer
     assert isinstance(answer, Answer), "a redeem is answered by an Answer"
     sent_code = bodies.text_of(one.item.code).strip()
     outcome = answer.items[0] if answer.items else ItemOutcome(answer.status, sent_code)
@@ -186,8 +191,9 @@ def _shown(one: Asked, result: Outcome | Code, case: CodeCase) -> tuple[Code, No
     if offer:
         coupon["coupon_value"] = amount_shown(offer.discount_value)
     coupon["transaction"] = _bill_shown(one)
-    coupon["side_effects"] = NOTHING
-    coupon["item_status"] = statuses.item_status(outcome.status, days=outcome.days_left, warnings=outcome.warnings)
+    coupon["side_effects"] = Listed([effects.shown(effect) for effect in redeemed.side_effects])
+    warnings = (*outcome.warnings, *redeemed.warnings)
+    coupon["item_status"] = statuses.item_status(outcome.status, days=outcome.days_left, warnings=warnings)
     return outcome.status, coupon
 
 

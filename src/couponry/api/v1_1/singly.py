@@ -6,7 +6,7 @@ others: when it says that the key came with another body before, or is at work j
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import chain, count
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -14,21 +14,23 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from couponry.api.envelopes import headers_of
+from couponry.api.hooks.redeeming import Redeemed
 from couponry.api.v1_1 import statuses
 from couponry.core import idempotency
 from couponry.core.commands import Check, IdempotencyKey, Issue, Redeem
 from couponry.core.plan import Outcome
 from couponry.core.status import Code
-from couponry.ledger import Ledger
 
-C = TypeVar("C", Redeem, Issue)
+C = TypeVar("C", Redeem, Issue, Check)
+K = TypeVar("K", Redeem, Issue)
+R = TypeVar("R", Redeemed, Outcome)
 
 _REPLAYED: Final = MappingProxyType({word: MappingProxyType({"Idempotency-Replayed": word}) for word in ("true", "derived")})
 _NO_HEADERS: Final = MappingProxyType[str, str]({})
 _OF_THE_KEY: Final = frozenset({Code.INVALID_INPUT, Code.KEY_IN_PROGRESS})
 
 
-def keyed(commands: Sequence[C | Code], key: IdempotencyKey | None) -> list[C | Code]:
+def keyed(commands: Sequence[K | Code], key: IdempotencyKey | None) -> list[K | Code]:
     """The commands, each with a key of its own if the request has one."""
     if key is None:
         return list(commands)
@@ -37,23 +39,39 @@ def keyed(commands: Sequence[C | Code], key: IdempotencyKey | None) -> list[C | 
     return [command if isinstance(command, Code) else replace(command, key=next(keys)) for command in commands]
 
 
-async def submit(ledger: Ledger, commands: Sequence[Redeem | Issue | Check | Code]) -> list[Outcome | Code] | Code:
-    """What became of each; a Code among the commands is an item that was refused already. A Code alone refuses the request."""
+async def submit(
+    commands: Sequence[C | Code], send: Callable[[C], Awaitable[R]], *, in_turn: bool = False
+) -> list[R | Code] | Code:
+    """What became of each; a Code among the commands is an item that was refused already. A Code alone refuses the request.
+
+    `in_turn` is for what does not reach the queue at once: each is sent when the one before it has been answered.
+    """
     wanted = [command for command in commands if not isinstance(command, Code)]
-    is_keyed = bool(wanted) and not isinstance(wanted[0], Check) and wanted[0].key is not None
-    ahead = wanted[:1] if is_keyed or len(wanted) == 1 else []
-    outcomes = [await ledger.submit(command) for command in ahead]
-    if is_keyed and outcomes[0].answer.status in _OF_THE_KEY:
-        return outcomes[0].answer.status
-    if rest := wanted[len(ahead) :]:
-        outcomes += await asyncio.gather(*map(ledger.submit, rest))  # tasks start, and so commands queue up, in this order
-    answered = iter(outcomes)
+    has_key = bool(wanted) and not isinstance(wanted[0], Check) and wanted[0].key is not None
+    ahead = len(wanted) if in_turn else 1 if has_key or len(wanted) == 1 else 0
+    results: list[R] = []
+    for command in wanted[:ahead]:
+        results.append(await send(command))
+        if has_key and len(results) == 1 and _outcome(results[0]).answer.status in _OF_THE_KEY:
+            return _outcome(results[0]).answer.status
+    if rest := wanted[ahead:]:
+        results += await asyncio.gather(*(_sent(send, command) for command in rest))
+    answered = iter(results)
     return [command if isinstance(command, Code) else next(answered) for command in commands]
 
 
-def headers_for(results: Sequence[Outcome | Code], codes: Sequence[Code]) -> Mapping[str, str]:
+async def _sent(send: Callable[[C], Awaitable[R]], command: C) -> R:
+    """A coroutine, of which `gather` makes a task: tasks start, and so commands queue up, in their order."""
+    return await send(command)
+
+
+def _outcome(result: Redeemed | Outcome) -> Outcome:
+    return result.outcome if isinstance(result, Redeemed) else result
+
+
+def headers_for(results: Sequence[Redeemed | Outcome | Code], codes: Sequence[Code]) -> Mapping[str, str]:
     """That all of it had been answered before; or, where nothing succeeded, that it may a moment later."""
-    replays = {"" if isinstance(result, Code) else result.replayed for result in results}
+    replays = {"" if isinstance(result, Code) else _outcome(result).replayed for result in results}
     if "" not in replays:
         return _REPLAYED["true" if "true" in replays else "derived"]
     is_in_vain = not any(code in statuses.SUCCESSES for code in codes)
