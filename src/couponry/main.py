@@ -24,6 +24,7 @@ from couponry.api.v1_1.wire import Wires
 from couponry.core import limits
 from couponry.core.validation import Vault
 from couponry.ledger import Ledger, LedgerOptions
+from couponry.outbound import Sender, Signer
 from couponry.settings import SettingInvalid, Settings
 from couponry.store import demo as demo_data
 from couponry.store import migrate
@@ -117,16 +118,18 @@ def worker(
     metrics.gauge("in_flight", "commands submitted to the ledger and not yet answered", lambda: ledger.in_flight)
     directory = Directory(Database(settings.database_url, connections=2))
     tokens = Tokens(settings.secret_key, clock)
+    back_office = BackOffice(Database(settings.database_url, is_keyed=True))
+    sender = Sender(Signer(settings.secret_key.encode()), settings.allowed_private_networks, clock, secrets.SystemRandom().random)
     return application(
         Parts(
             ledger=ledger,
-            redeeming=Redeeming(ledger),
+            redeeming=Redeeming(ledger, back_office, sender, lambda: secrets.token_hex(12)),
             authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
             attribution=Attribution(directory, clock),
             tokens=tokens,
             vault=Vault(settings.secret_key.encode()),
             wires=Wires(code_as_string=settings.v11_code_as_string, http_always_200=settings.v11_http_always_200),
-            back_office=BackOffice(Database(settings.database_url, is_keyed=True)),
+            back_office=back_office,
             clock=clock,
             new_code=lambda: secrets.token_hex(5).upper(),
             new_validation_code=lambda: (

@@ -90,6 +90,7 @@ class Lifespan:
         await self._parts.ledger.drain()
         for task in self._tasks:
             task.cancel()
+        await self._parts.redeeming.close()
         self._parts.authenticator.close()
         self._parts.back_office.close()
         self._parts.on_stop()

@@ -48,10 +48,14 @@ class Claim(Struct, frozen=True):
 
 
 class Redeem(Claim, frozen=True):
-    """Redeem all the coupons or none. `hook_accepted` is the pre-redeem hook's verdict, asked for before the ledger."""
+    """Redeem all the coupons or none. `hook_accepted` is the pre-redeem hook's verdict, asked for before the ledger.
+
+    One that `has_side_effects` leaves a row for the org's side-effects hook.
+    """
 
     key: IdempotencyKey | None = None
     hook_accepted: bool | None = None
+    has_side_effects: bool = False
 
 
 class Check(Claim, frozen=True):

@@ -10,6 +10,8 @@ FRAUD_STATUSES: Final = frozenset({"NONE", "MARKED", "CONFIRMED", "RECONFIRMED",
 BLOCKING_FRAUD_STATUSES: Final = frozenset({"CONFIRMED", "RECONFIRMED", "INTERNAL"})
 # Characters that codes are made of (README 7), at most half of a code.
 _AFFIX: Final = "^[A-Za-z0-9_-]{0,20}$"
+# No credentials in it: they would show in every listing of settings.
+_HOOK_URL: Final = r"^(https?://[A-Za-z0-9._\[\]:-]{1,255}([/?][!-~]{0,1700})?)?$"
 
 
 class OrgSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -35,8 +37,8 @@ class OrgSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
     messages_sync: Annotated[bool, Meta(description="an issue waits for the message gateway (794, 799)")] = False
     sms_url: Annotated[str, Meta(description="Apprise URL that SMS go through")] = ""
     email_url: Annotated[str, Meta(description="Apprise URL that e-mails go through")] = ""
-    pre_redeem_hook_url: Annotated[str, Meta(description="URL asked before a redemption (683)")] = ""
-    side_effects_hook_url: Annotated[str, Meta(description="URL told after a v1.1 redemption (687)")] = ""
+    pre_redeem_hook_url: Annotated[str, Meta(description="URL asked before a redemption (683)", pattern=_HOOK_URL)] = ""
+    side_effects_hook_url: Annotated[str, Meta(description="URL told after a v1.1 redemption (687)", pattern=_HOOK_URL)] = ""
     min_sms_hour: Annotated[int, Meta(description="first hour of the day in which messages are sent", ge=0, le=23)] = 0
     max_sms_hour: Annotated[int, Meta(description="hour of the day from which no message is sent", ge=1, le=24)] = 24
     code_prefix: Annotated[str, Meta(description="put before generated codes", pattern=_AFFIX)] = ""

@@ -5,6 +5,7 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Inte
 from couponry.store.schema.table import org_id, org_table, own_id
 
 _IN_POOL = text("issued_ms IS NULL AND revoked_ms IS NULL")
+_HAS_EFFECTS = text("event = 'SideEffects'")
 # `holder_id` is the customer whose own record of a shared code a row is, else 0; `revision` is 0 for the
 # live row of a code and the row's id once revoked, which frees the code for another upload. `uses` counts redemptions ever made,
 # reversed ones too: it numbers them. `issued_by_redemption` marks what a redeemer was given or bound to
@@ -103,6 +104,7 @@ outbox = org_table(
     Column("customer_id", BigInteger),
     Column("request_id", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Index("ix_outbox_side_effects", "org_id", "subject_id", postgresql_where=_HAS_EFFECTS, sqlite_where=_HAS_EFFECTS),
 )
 # A code that was sent to a customer: its MAC to compare it with, and itself sealed (`core.validation`). `message` is JSON: where
 # it was to be sent, and in which words.

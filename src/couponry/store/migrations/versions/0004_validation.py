@@ -1,4 +1,4 @@
-"""Validation codes and missed calls, each found by its customer.
+"""Validation codes and missed calls, each found by its customer; side effects still to be told, by their redemption.
 
 Revision ID: 0004
 """
@@ -12,7 +12,18 @@ branch_labels = None
 depends_on = None
 
 
+_HAS_EFFECTS = sa.text("event = 'SideEffects'")
+
+
 def upgrade() -> None:
+    op.create_index(
+        "ix_outbox_side_effects",
+        "outbox",
+        ["org_id", "subject_id"],
+        unique=False,
+        postgresql_where=_HAS_EFFECTS,
+        sqlite_where=_HAS_EFFECTS,
+    )
     op.create_table(
         "otp",
         sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
