@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Condition, Event, Thread
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -36,7 +36,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.sent.append(Sent(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+        self.server.note(Sent(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
         self.server.behave(self)
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
@@ -64,12 +64,23 @@ class Receiver(ThreadingHTTPServer):
         self.sent: list[Sent] = []
         self.behave: Behave = behave or answering(204)
         self.released = Event()
+        self._arrival = Condition()
         super().__init__((address, 0), Exchange)
         self._thread = Thread(target=self.serve_forever, args=(0.01,))
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/hook?of=us"
+
+    def note(self, sent: Sent) -> None:
+        with self._arrival:
+            self.sent.append(sent)
+            self._arrival.notify_all()
+
+    def await_arrivals(self, number: int) -> None:
+        """Block until so many requests have come in all."""
+        with self._arrival:
+            assert self._arrival.wait_for(lambda: len(self.sent) >= number, 60)
 
     def __enter__(self) -> Self:
         self._thread.start()
