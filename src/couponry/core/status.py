@@ -11,7 +11,6 @@ from typing import Final, Self
 _TRY_AGAIN: Final = "Coupon processing failed, Please try again later"
 _MISCONFIGURED: Final = "Invalid configuration. Please report to capillary support"
 _V11: Final = "v1.1"
-_VALIDATION: Final = "validation codes and hooks"
 _UPLOADS: Final = "uploads"
 _MESSAGES: Final = "messages"
 
@@ -21,7 +20,7 @@ class Code(Enum):
 
     Where: the endpoint keys of status-codes (I issue, M issue multiple, R redeem, Q redeemability, U update and A reactivate a
     redemption, K revoke, X expiry, S series, G coupon, N resend, V customer coupons, F upload, * any), and C customers, T their
-    transactions. A code without a topic can be answered today.
+    transactions, O validation codes. A code without a topic can be answered today.
     """
 
     number: int
@@ -138,7 +137,7 @@ class Code(Enum):
     DATABASE_UNREACHABLE = 786, _TRY_AGAIN, "*", "the database cannot be reached"
     CUSTOMERS_UNAVAILABLE = 792, _TRY_AGAIN, "*", "the customer store cannot be read"
     ENTITIES_UNAVAILABLE = 797, _TRY_AGAIN, "*", "the store and till hierarchy cannot be read"
-    VALIDATION_UNAVAILABLE = 798, _TRY_AGAIN, "R Q", "C20: validation codes cannot be read", _VALIDATION
+    VALIDATION_UNAVAILABLE = 798, _TRY_AGAIN, "R Q", "C20: validation codes cannot be read"
     OUTBOX_UNAVAILABLE = 793, _TRY_AGAIN, "I R", "the event outbox cannot be written in the same transaction"
     DEADLINE_EXCEEDED = 748, "Coupon service timed out", "*", "the request budget ran out"
     UNKNOWN_ERROR = 730, "Unknown error", "*", "an unhandled exception: a bug"
@@ -305,6 +304,16 @@ class Code(Enum):
         "a listed redemption is somebody else's",
     )
 
+    # Validation codes (supporting APIs 5).
+    INVALID_ACTION = 600, "Invalid action", "O", "no action, or none that could be one"
+    INVALID_ENTITY_TYPE = 601, "Invalid entity type", "O", "neither MOBILE nor EMAIL"
+    INVALID_ENTITY_VALUE = 602, "Invalid entity value", "O", "no value, or one that cannot be anybody's"
+    INVALID_CHANNEL = 603, "Invalid channel", "O", "an unknown channel, an address that is none, or more than 5"
+    CODE_MISSING = 604, "Code is missing", "O", "nothing to validate"
+    CODE_NOT_VALID = 605, "Invalid or expired code", "O", "wrong, expired, used, or burnt by 5 wrong tries"
+    CODE_NOT_SENDABLE = 606, "Unable to generate code", "O", "no such customer, or no address to send it to"
+    NO_VALID_CODE = 9001, "No valid code found", "O", "the customer has no usable code of this scope"
+
     # v1.1 and resend.
     VERSION_UNSUPPORTED = 402, "Version not supported", "*", "a v1 path of which only v1.1 is served"
     OPERATION_UNSUPPORTED = 406, "Operation not supported", "*", "an operation of a resource that is not the coupon server's"
@@ -313,11 +322,17 @@ class Code(Enum):
     INVALID_ORG_ID = 1064, "Invalid organization id", "*", "an org id that is not the credential's", _V11
     SOME_FAILED = 201, "Some requests have failed due to errors", "I R", "some items succeeded, some failed"
     USED_BY_ASKER = 706, "Cannot redeem same voucher multiple times", "Q", "C14, C15: the asking customer is who used it"
-    NOT_FOUND_BY_GET = 705, "Both coupon code and validation code are invalid", "G", "no such code or id", _V11
+    NOT_FOUND_BY_GET = 705, "Both coupon code and validation code are invalid", "G", "no such code or id"
     NOT_RESENT = 709, "Coupon processing failed", "N", "redeemed out, expired or unissued; or resend is off", _V11
     SMS_FAILED = 704, "Error in sending coupon through SMS", "N", "the gateway refused, or there is no mobile", _V11
-    SERIES_FETCHED = 700, "Coupon series fetched successfully", "S", "the item was found", _V11
-    COUPONS_RETRIEVED = 1000, "Issued coupons retrieved successfully", "V", "item status of the customer", _V11
+    SERIES_FETCHED = 700, "Coupon series fetched successfully", "S", "the item was found"
+    COUPONS_RETRIEVED = 1000, "Issued coupons retrieved successfully", "V", "item status of the customer"
+    NO_SUCH_CUSTOMER_V11 = (
+        1012,
+        "Cannot find customer with the provided mobile number/external ID/e-mail ID.",
+        "C V",
+        "nobody in the org has the identifier",
+    )
     SIDE_EFFECTS_QUEUED = (
         687,
         "Points activities are queued and will be updated later",

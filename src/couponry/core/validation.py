@@ -4,21 +4,32 @@ A code is never compared or kept as it is. What is compared is its MAC; what is 
 sealed. Both keys are made from the installation's secret, so that a copy of the database holds no code.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime, time, timedelta
 from hashlib import blake2b
 from hmac import compare_digest
+from types import MappingProxyType
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from msgspec import Struct
+from msgspec.structs import replace
 
+from couponry.core.expiry import local_time
 from couponry.core.limits import VALIDATION_TRIES_MAX
+from couponry.core.model import Customer
 
 COUPON: Final = "COUPON"
 """The scope of codes that a redeem may be validated with."""
 
 DEFAULT_TEMPLATE: Final = "Your OTP for validation is {{ validation_code }}"
+CHANNELS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"SMS": ("mobile",), "MOBILE": ("mobile",), "PHONE": ("mobile",), "EMAIL": ("email",), "BOTH": ("mobile", "email")}
+)
+"""The kinds of addresses that each channel sends to."""
+
 _MAC_BYTES: Final = 16
 _SEAL_KEY_BYTES: Final = 64
 
@@ -41,6 +52,24 @@ class MissedCall(Struct, frozen=True, gc=False):
 
     id: int
     called_ms: int
+
+
+class Channel(Struct, frozen=True, gc=False):
+    """Where a code is sent: a `mobile` or an `email`; an empty value stands for the customer's own."""
+
+    kind: str
+    value: str
+
+
+class Message(Struct, frozen=True):
+    """How a code is told, as `otp.message` holds it. Templates know the tag `validation_code`; without a subject or body of its
+    own an e-mail has the template's words.
+    """
+
+    channels: tuple[Channel, ...]
+    template: str = DEFAULT_TEMPLATE
+    email_subject: str = ""
+    email_body: str = ""
 
 
 class Vault:
@@ -68,6 +97,22 @@ class Vault:
             return self._sealer.decrypt(sealed, [_row(org_id, code_id)]).decode()
         except InvalidTag:
             return None
+
+
+def addressed(message: Message, customer: Customer) -> Message | None:
+    """With the customer's own addresses where none is given; None when there is none at all."""
+    own = {"mobile": customer.mobile, "email": customer.email}
+    filled = [Channel(channel.kind, channel.value or own[channel.kind] or "") for channel in message.channels]
+    channels = tuple(dict.fromkeys(channel for channel in filled if channel.value))
+    return replace(message, channels=channels) if channels else None
+
+
+def day_of(now_ms: int, zone: ZoneInfo) -> tuple[int, int]:
+    """When an org's calendar day began, and when the next one does."""
+    today = local_time(now_ms // 1000, zone).date()
+    begins = (datetime.combine(day, time(), zone) for day in (today, today + timedelta(days=1)))
+    first, after = (round(instant.timestamp() * 1000) for instant in begins)
+    return first, after
 
 
 def matching(codes: Iterable[ValidationCode], mac: str, now_ms: int) -> ValidationCode | None:

@@ -46,6 +46,8 @@ _FORGOTTEN: Final = {
     "extended_fields": None,
     "status_reason": None,
 }
+_ADDRESSES: Final = {t.otp: {"entity_value": "", "message": '{"channels":[]}'}, t.missed_call: {"mobile": ""}}
+"""What else tells how to reach somebody: where validation codes were sent to, and where missed calls came from."""
 
 
 class NamedTill(Struct, frozen=True, gc=False):
@@ -178,6 +180,8 @@ def delete(tx: WriteTransaction, org_id: int, customer_id: int, now_ms: int) -> 
     row = locked(tx, org_id, customer_id, is_gone_too=True)
     if isinstance(row, Code):
         return row
+    for table, blank in _ADDRESSES.items():
+        tx.connection.execute(update(table).where(table.c.org_id == org_id, table.c.customer_id == customer_id).values(blank))
     return _set(tx, org_id, customer_id, now_ms, None, deleted_ms=row.deleted_ms or now_ms, **_FORGOTTEN)
 
 
