@@ -321,6 +321,15 @@ def test_coupon_sent_again_is_a_message_and_no_issue() -> None:
     assert rows(world) == before
 
 
+@pytest.mark.parametrize("record", [{"redeemed": 1, "uses": 1}, {"expires_local": "2031-03-09T23:59:59"}])
+def test_record_that_is_of_no_use_is_not_sent_again(record: dict[str, Any]) -> None:
+    """Of a shared code there is one record, so nothing can be issued; but a used coupon in the post helps nobody."""
+    own = coupon(2, "Monsoon", holder_id=1, **record)
+    again = series(**SHARED, do_not_resend_existing_voucher=False)
+    world = state([pool_coupon(code="Monsoon"), own], [again], live={(1, 1): (own.id,)})
+    assert statuses(world, [issue()]) == [Code.HOLDS_A_COUPON]
+
+
 def test_newest_of_several_is_sent_again() -> None:
     """A series that allowed several once may have left its customers more than one."""
     held = [coupon(serial, f"OLD{serial}") for serial in (3, 2, 5)]

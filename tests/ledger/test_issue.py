@@ -139,6 +139,13 @@ def test_pool_gives_its_oldest_first(desk: Desk, database: Database) -> None:
     assert wrongs(database) == []
 
 
+def test_pooled_code_past_its_own_expiry_is_passed_over(desk: Desk, database: Database) -> None:
+    pool = series(1, client_handling_type=Handling.UPLOADED, **MANY)
+    open_shop(database, pool, pool_coupon(1, "P1", expires_local="2031-03-10T11:59:59"), pool_coupon(2, "P2"))
+    assert codes(desk, issue()) == ["P2"]
+    assert answer(desk, issue()).status is Code.NO_CODE_LEFT
+
+
 def test_expiry_of_a_pooled_code_stays(desk: Desk, database: Database) -> None:
     pool = series(1, client_handling_type=Handling.UPLOADED, expiry_strategy_type=ExpiryStrategy.DAYS, **MANY)
     open_shop(database, pool, pool_coupon(1, "P1", expires_local="2031-03-31T10:00:00"), pool_coupon(2, "P2"))

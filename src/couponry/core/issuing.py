@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from couponry.core import expiry
+from couponry.core import expiry, holdings
 from couponry.core.codes import code_key
 from couponry.core.commands import Issue
 from couponry.core.fold import Fold
@@ -67,8 +67,7 @@ def _told(
     fold: Fold, command: Issue, customer: Customer, series: Series, coupons: list[Coupon], refused: Code | None
 ) -> IssuedItem:
     """The item's answer, and what others are to be told of it."""
-    if refused and not coupons and rules.is_sent_again(refused, series, command):
-        again = max(_live(fold, customer, series), key=lambda coupon: coupon.id)
+    if refused and not coupons and (again := _sent_again(fold, command, customer, series, refused)):
         return _issued(series, [again], None, (Code.RESENT, *_message(fold, "ResendMessage", command, customer, series, [again])))
     if refused and not coupons:
         is_own_cut = command.form == "several" and refused is Code.CUSTOMER_HAS_ENOUGH
@@ -127,6 +126,15 @@ def _live(fold: Fold, customer: Customer, series: Series) -> list[Coupon]:
     state = fold.state
     held = [state.coupons[coupon_id] for coupon_id in state.live.get((customer.id, series.id), ())]
     return [coupon for coupon in held if not coupon.is_revoked and (coupon.holder_id or not coupon.redeemed)]
+
+
+def _sent_again(fold: Fold, command: Issue, customer: Customer, series: Series, refused: Code) -> Coupon | None:
+    """The coupon that the customer gets again instead of a refusal; a used or expired record of a shared code is none."""
+    if not rules.is_sent_again(refused, series, command):
+        return None
+    again = max(_live(fold, customer, series), key=lambda coupon: coupon.id)
+    is_alive = holdings.last_ms(series, again.expires_local) >= fold.state.now_ms
+    return again if is_alive and not again.redeemed else None
 
 
 def _excluded_ms(fold: Fold, customer: Customer, series: Series) -> int | None:

@@ -43,11 +43,7 @@ def held(batch: Batch) -> None:
     """The live coupons of customers who may hold one only, and when they last received one that excludes others."""
     state = batch.state
     pairs = {pair: series for pair in batch.issues if (series := state.series.get(pair[1]))}
-    now_local = {
-        series.id: expiry.local_time(state.now_ms // 1000, series.zone).replace(tzinfo=None).isoformat()
-        for series in pairs.values()
-        if not may_hold_several(series)
-    }
+    now_local = {series.id: _now_local(batch, series) for series in pairs.values() if not may_hold_several(series)}
     keys = sorted((customer_id, series_id, now_local[series_id]) for customer_id, series_id in pairs if series_id in now_local)
     for row in batch.selects.live_coupons.rows(batch.tx, batch.org_id, keys):
         coupon = coupon_from_row(row)
@@ -71,10 +67,12 @@ def pools(batch: Batch) -> None:
     """
     state = batch.state
     named = Counter(coupon.series_id for coupon in state.coupons.values() if coupon.issued_ms is None)
-    wanted = {series.id: count + named[series.id] for series, count in _wanted(batch, Handling.UPLOADED)}
+    wanted = sorted(
+        (series.id, count + named[series.id], _now_local(batch, series)) for series, count in _wanted(batch, Handling.UPLOADED)
+    )
     found = _of_pools(batch, batch.selects.free_pools, wanted)
     if batch.tx.dialect.locks_rows:
-        short = {series_id: count for series_id, count in wanted.items() if len(found.get(series_id, ())) < count}
+        short = [key for key in wanted if len(found.get(key[0], ())) < key[1]]
         found |= _of_pools(batch, batch.selects.locked_pools, short)
     for series_id, coupons in found.items():
         state.pools[series_id] = [coupon.id for coupon in coupons]
@@ -82,14 +80,19 @@ def pools(batch: Batch) -> None:
             state.coupons.setdefault(coupon.id, coupon)
 
 
-def _of_pools(batch: Batch, select: Keyed, wanted: dict[int, int]) -> dict[int, list[Coupon]]:
+def _of_pools(batch: Batch, select: Keyed, wanted: list[tuple[int, int, str]]) -> dict[int, list[Coupon]]:
     """By series, oldest first."""
     found: dict[int, list[Coupon]] = {}
     if wanted:
-        parameters = {"org": batch.org_id, "most": max(wanted.values()), **select.keys.bound(sorted(wanted.items()))}
+        parameters = {"org": batch.org_id, "most": max(count for _, count, _ in wanted), **select.keys.bound(wanted)}
         for coupon in map(coupon_from_row, sorted(batch.tx.read(select.read, parameters))):
             found.setdefault(coupon.series_id, []).append(coupon)
     return found
+
+
+def _now_local(batch: Batch, series: Series) -> str:
+    """The series' wall clock as coupons' expiries are kept."""
+    return expiry.local_time(batch.state.now_ms // 1000, series.zone).replace(tzinfo=None).isoformat()
 
 
 def fresh_codes(batch: Batch, org: Org, codes: Codes) -> None:

@@ -216,11 +216,14 @@ class Selects:
         return self._keyed(found.where(coupon.revoked_ms.is_(None)).group_by(coupon.customer_id, coupon.series_id), keys)
 
     def _pools(self, locking: Locking) -> Keyed:
-        """The oldest codes of series that nobody has and no bearer has redeemed, up to a number for each."""
-        keys, coupon = self._dialect.keys("pools", BigInteger(), Integer()), t.coupon.c
-        series_id, most = keys.columns
+        """The oldest codes of series that nobody has, no bearer has redeemed, and that have not expired by the series' clock; up
+        to a number for each.
+        """
+        keys, coupon = self._dialect.keys("pools", BigInteger(), Integer(), String()), t.coupon.c
+        series_id, most, now_local = keys.columns
         in_pool = (coupon.series_id == series_id) & coupon.issued_ms.is_(None) & coupon.revoked_ms.is_(None)
-        is_free = (coupon.org_id == org_parameter()) & in_pool & (coupon.redeemed == 0)
+        is_usable = (coupon.redeemed == 0) & (coupon.expires_local.is_(None) | (coupon.expires_local >= now_local))
+        is_free = (coupon.org_id == org_parameter()) & in_pool & is_usable
         return self._keyed(
             self._dialect.first_of_each(keys, COUPON_COLUMNS, is_free, most, index="ix_coupon_pool", locking=locking), keys
         )
