@@ -8,6 +8,7 @@ from couponry.api.admin import customers as admin_customers
 from couponry.api.admin import explain, refusals, reverse, what_if
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
+from couponry.api.v1_1 import get as v11_get
 from couponry.api.v1_1 import isredeemable as v11_isredeemable
 from couponry.api.v1_1 import issue as v11_issue
 from couponry.api.v1_1 import redeem as v11_redeem
@@ -42,5 +43,6 @@ AREAS: Final[tuple[Area, ...]] = (
     v11_redeem,
     v11_isredeemable,
     v11_issue,
+    v11_get,
     admin_customers,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,13 +18,17 @@ _LAST_DAY: Final = date(9999, 12, 29).toordinal()
 
 
 class Held(Struct, frozen=True, gc=False):
-    """What orders a customer's coupon and decides its status. `redeemed` counts active redemptions, whoever made them."""
+    """What orders a customer's coupon and decides its status.
+
+    `redeemed` counts active redemptions, whoever made them; `till_id` is where it was issued.
+    """
 
     id: int
     series_id: int
     issued_ms: int
     expires_local: str | None
     redeemed: int
+    till_id: int | None = None
 
 
 class Condition(Struct, frozen=True, gc=False):
@@ -49,6 +54,17 @@ STATUSES: Final[Mapping[str, Callable[[Condition], bool]]] = MappingProxyType(
     }
 )
 """Which coupons each status means; several statuses are a union."""
+
+
+ORDERS: Final[Mapping[str, Callable[[Held, Series], Decimal | int]]] = MappingProxyType(
+    {
+        "created_date": lambda held, _: held.issued_ms,
+        "amount": lambda _, series: series.terms.discount_value,
+        "created_by": lambda held, _: held.till_id or 0,
+        "valid_till": lambda held, series: last_ms(series, held.expires_local),
+    }
+)
+"""What a customer's coupons may be ordered by, then by their ids."""
 
 
 def last_ms(series: Series, expires_local: str | None) -> int:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from couponry.core import expiry
-from couponry.core.model import OrgEntity, Terms
+from couponry.core.model import OrgEntity, Place, Terms
 
 _ANY: Final[frozenset[int]] = frozenset()
 
@@ -44,6 +44,16 @@ class Scope(Struct, frozen=True, gc=False):
     def is_everywhere(self) -> bool:
         """Whether nothing restricts the place."""
         return not (self.tills or self.stores or self.zones or self.concepts)
+
+    def admits(self, place: Place) -> bool:
+        """Whether the till, its store, or one of the zones or concepts above it is listed, or nothing is."""
+        return (
+            self.is_everywhere
+            or place.till_id in self.tills
+            or place.store_id in self.stores
+            or not self.zones.isdisjoint(place.zone_ids)
+            or not self.concepts.isdisjoint(place.concept_ids)
+        )
 
 
 class Series(Struct, frozen=True):

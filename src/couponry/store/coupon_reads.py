@@ -6,7 +6,7 @@ coupons, and each finds its rows by key. Revoked coupons are read by none.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,13 +15,15 @@ from sqlalchemy import BigInteger, Integer, Select, String, func, select
 
 from couponry.core import holdings
 from couponry.core.codes import code_key
-from couponry.core.holdings import Held
+from couponry.core.holdings import Condition, Held
 from couponry.core.limits import COUPONS_LISTED_MAX, REDEMPTIONS_LISTED_MAX, SERIES_CACHE_MAX
+from couponry.core.model import Place
 from couponry.core.series import Series
 from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store.dialect import Dialect
 from couponry.store.engine import ReadTransaction
+from couponry.store.redemption_reads import redeemed_between
 from couponry.store.rows import series_from_text
 from couponry.store.selects import Keyed
 from couponry.store.statements import Keys
@@ -64,6 +66,7 @@ class ReadCoupon(Struct, frozen=True):
     shop: Shop | None
     redemptions: Sequence[ReadRedemption] = ()
     redemptions_left: int = -1
+    uses: int = 0
 
     @property
     def last_ms(self) -> int:
@@ -80,12 +83,20 @@ class Filters(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """Which of a customer's coupons: those of any of the statuses (of all, if none is named), by time of issue."""
+    """Which of a customer's coupons: those of any of the statuses (of all, if none is named), in an order of `holdings.ORDERS`.
+
+    `times` are the first instant and the one after the last, between which the coupon was issued, or redeemed by the customer.
+    Only unexpired coupons that one of `places` is in the scope of are meant, if there are any.
+    """
 
     statuses: frozenset[str] = frozenset()
     is_ascending: bool = False
     limit: int = COUPONS_LISTED_MAX
     offset: int = 0
+    order: str = "created_date"
+    times: tuple[int, int] | None = None
+    series_ids: frozenset[int] | None = None
+    places: Sequence[Place] | None = None
 
 
 class Page(Struct, frozen=True):
@@ -134,7 +145,7 @@ class _Selects:
         """Every coupon of these customers, with the columns of `Held`."""
         keys, coupon = self._ids(), t.coupon.c
         source = keys.probing(t.coupon, "customer_id", index="ix_coupon_customer")
-        light = (coupon.id, coupon.series_id, coupon.issued_ms, coupon.expires_local, coupon.redeemed)
+        light = (coupon.id, coupon.series_id, coupon.issued_ms, coupon.expires_local, coupon.redeemed, coupon.issued_till_id)
         return self._keyed(select(*light).select_from(source).where(coupon.revoked_ms.is_(None)), keys)
 
     def _versions(self) -> Keyed:
@@ -214,6 +225,7 @@ class CouponReads:
             return Code.SERIES_UNREADABLE
         in_series: dict[int, int] = dict(selects.standings.rows(tx, org_id, customer))
         uses: dict[int, int] = dict(selects.uses.rows(tx, org_id, customer))
+        dated = redeemed_between(tx, org_id, customer_id, *asked.times) if asked.times else frozenset()
         found = [
             (held, state)
             for held in all_held
@@ -227,8 +239,10 @@ class CouponReads:
                     now_ms=now_ms,
                 ),
             )
+            and _is_asked(asked, held, state, series[held.series_id], dated)
         ]
-        found.sort(key=lambda pair: (pair[0].issued_ms, pair[0].id), reverse=not asked.is_ascending)
+        by = holdings.ORDERS[asked.order]
+        found.sort(key=lambda pair: (by(pair[0], series[pair[0].series_id]), pair[0].id), reverse=not asked.is_ascending)
         left = {held.id: state.redemptions_left for held, state in found[asked.offset : asked.offset + asked.limit]}
         rows = self._by_id(tx, org_id, left)
         redemptions = self._redemptions_of(tx, org_id, rows)
@@ -295,6 +309,15 @@ class CouponReads:
         return usable if len(usable) == len(wanted) else None
 
 
+def _is_asked(asked: Listing, held: Held, state: Condition, series: Series, dated: Collection[int]) -> bool:
+    """Whether the filters beside the statuses let a coupon through; `dated` were redeemed between the times asked for."""
+    if asked.series_ids is not None and held.series_id not in asked.series_ids:
+        return False
+    if asked.times and not (asked.times[0] <= held.issued_ms < asked.times[1] or held.id in dated):
+        return False
+    return asked.places is None or (state.is_alive and any(series.scope.admits(place) for place in asked.places))
+
+
 def _coupon(row: _Row, series: Series, redemptions: Sequence[ReadRedemption] = (), left: int = -1) -> ReadCoupon:
     shop = None if row.store_id is None else Shop(row.store_id, row.store_code, row.store_name)
     return ReadCoupon(
@@ -310,4 +333,5 @@ def _coupon(row: _Row, series: Series, redemptions: Sequence[ReadRedemption] = (
         shop=shop,
         redemptions=redemptions,
         redemptions_left=left,
+        uses=row.uses,
     )

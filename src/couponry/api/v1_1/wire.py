@@ -11,6 +11,7 @@ from couponry.api.v1_1 import formats, statuses
 from couponry.api.v1_1.tree import Tree
 from couponry.core.status import Code
 
+_CUSTOMERS: Final = "/v1.1/customer/"
 _HTTP_MAX: Final = 599
 _NO_HEADERS: Final = MappingProxyType[str, str]({})
 
@@ -54,7 +55,14 @@ class Wires:
         self._wires = {
             name: Wire(formats.MEDIA_TYPES[name], encode, is_always_200=http_always_200) for name, encode in encoders.items()
         }
+        encode = encoders["xml"]
+        rooted = Wire(formats.MEDIA_TYPES["xml"], lambda tree: encode({"root": tree}), is_always_200=http_always_200)
+        self._of_customers = {**self._wires, "xml": rooted}
 
     def of(self, call: Call, suffix: str) -> Wire:
-        """The wire for the format that the request asks for; `suffix` is what its path ended with."""
-        return self._wires[formats.format_of(call, suffix)]
+        """The wire for the format that the request asks for; `suffix` is what its path ended with.
+
+        Customer resources have `<root><response>` in XML (corrections 2).
+        """
+        wires = self._of_customers if call.path.startswith(_CUSTOMERS) else self._wires
+        return wires[formats.format_of(call, suffix)]

@@ -144,16 +144,7 @@ def meant_for_customer(attempt: Attempt) -> Code | None:
 
 def in_scope(attempt: Attempt) -> Code | None:
     """C11: the till, its store, or one of the zones or concepts above it is listed, or nothing is (rules 8)."""
-    scope, place = attempt.series.scope, attempt.claim.place
-    if (
-        scope.is_everywhere
-        or place.till_id in scope.tills
-        or place.store_id in scope.stores
-        or not scope.zones.isdisjoint(place.zone_ids)
-        or not scope.concepts.isdisjoint(place.concept_ids)
-    ):
-        return None
-    return Code.INVALID_STORE
+    return None if attempt.series.scope.admits(attempt.claim.place) else Code.INVALID_STORE
 
 
 def started(attempt: Attempt) -> Code | None:

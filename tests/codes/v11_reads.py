@@ -1,0 +1,24 @@
+"""The codes that v1.1 reads answer (v1.1-coupon 4, 6-8)."""
+
+from types import MappingProxyType
+from typing import Any, Final
+
+from couponry.core.status import Code
+from tests.codes.scene import Reach, Scene, Told
+from tests.codes.v11 import told
+
+
+def asked(path: str, *item: str, **query: Any) -> Any:  # noqa: ANN401 - what a Reach takes
+    """What the item was told that a read found, or did not."""
+
+    def happens(scene: Scene) -> Told:
+        return told(scene.front.ask("GET", f"/v1.1/{path}", params=query), *item, "item_status")
+
+    return happens
+
+
+READ_IN_V11: Final = MappingProxyType(
+    {
+        Code.NOT_FOUND_BY_GET: Reach(500, asked("coupon/get", "coupons", "coupon", code="NoSuch")),
+    }
+)
