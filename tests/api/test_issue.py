@@ -95,6 +95,17 @@ class TestOne:
         response = issue(front, seriesId=5999)
         assert response.json() == examples()["one refused"]
 
+    def test_expiry_is_shown_as_reads_show_it(self, shop: Shop) -> None:
+        """A day that ends twice, and an org that has moved since the series was made."""
+        shop.change(t.org, shop.org_id, time_zone="Africa/Cairo", version=2)
+        shop.series(seriesCode="TWICE", validTillDate="2031-10-30")
+        for zone, version in (("Africa/Cairo", 3), ("Asia/Kolkata", 4)):
+            shop.change(t.org, shop.org_id, time_zone=zone, version=version)
+            with shop.front() as fresh:
+                issued = issue(fresh, seriesId=series_id(shop, "TWICE"), customer={"mobile": f"91981230000{version - 2}"}).json()
+                (read,) = fresh.ask("GET", f"/v2/coupon?couponCodes={issued['code']}").json()["data"]
+            assert (issued["validTill"], issued["validTillDateTime"]) == (read["validTill"], read["validTillDateTime"])
+
     @pytest.mark.parametrize("case", ["LOWER", "lower"])
     def test_code_case(self, front: Front, case: str) -> None:
         code = issue(front, query=f"?coupon_code_case={case}").json()["code"]

@@ -7,6 +7,7 @@ import pytest
 
 from couponry.core.commands import Amendment
 from couponry.core.decide import decide
+from couponry.core.limits import CUSTOM_FIELDS_MAX
 from couponry.core.model import Standing
 from couponry.core.plan import AmendAnswer
 from couponry.core.state import State
@@ -110,6 +111,17 @@ def test_refused_amendment_shows_only_what_was_sent() -> None:
     answer = ask(AmendAnswer, bills(), amend(amendment(3), customer=(MIRA,)))
     (item,) = answer.items
     assert (item.amount, item.transaction_number, item.bill_id, item.custom_fields) == (None, "", None, ())
+
+
+def test_custom_fields_do_not_pile_up() -> None:
+    """Prevents a row that grows with every request."""
+    there = bills()
+    names = [f"n{at}" for at in range(CUSTOM_FIELDS_MAX)]
+    (item,) = ask(AmendAnswer, there, amend(amendment(custom_fields=tuple((name, "") for name in names)))).items
+    assert item.status is Code.INVALID_INPUT
+    assert there.redemptions[redemption_id(1)].custom_fields == {"colour": "red"}
+    (item,) = ask(AmendAnswer, there, amend(amendment(custom_fields=tuple((name, "") for name in names[1:])))).items
+    assert item.status is Code.UPDATED
 
 
 def test_amendments_add_up() -> None:

@@ -330,6 +330,11 @@ def test_record_that_is_of_no_use_is_not_sent_again(record: dict[str, Any]) -> N
     assert statuses(world, [issue()]) == [Code.HOLDS_A_COUPON]
 
 
+def test_nothing_is_sent_again_where_resending_is_off() -> None:
+    again = series(do_not_resend_existing_voucher=False, resend_message_enabled=False)
+    assert statuses(state([coupon()], [again], live={(1, 1): (coupon_id(1),)}), [issue()]) == [Code.HOLDS_A_COUPON]
+
+
 def test_newest_of_several_is_sent_again() -> None:
     """A series that allowed several once may have left its customers more than one."""
     held = [coupon(serial, f"OLD{serial}") for serial in (3, 2, 5)]

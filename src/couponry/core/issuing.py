@@ -209,6 +209,7 @@ def _issued(series: Series, coupons: list[Coupon], cut: Code | None, warnings: t
         terms.discount_on,
         terms.custom_property_map,
         series_expiry,
+        terms.zone,
     )
     issued = tuple(
         IssuedCoupon(coupon.id, coupon.code, coupon.expires_local or series_expiry, coupon.redeemed) for coupon in coupons

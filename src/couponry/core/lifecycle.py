@@ -9,7 +9,7 @@ from couponry.core import expiry
 from couponry.core.codes import code_key
 from couponry.core.commands import Amend, Amendment, Redate, Reverse, Revoke
 from couponry.core.fold import Fold
-from couponry.core.limits import REVOKE_COUPONS_MAX
+from couponry.core.limits import CUSTOM_FIELDS_MAX, REVOKE_COUPONS_MAX
 from couponry.core.model import Coupon, Customer, Standing, StoredRedemption
 from couponry.core.plan import (
     AmendAnswer,
@@ -227,6 +227,10 @@ def _amend(fold: Fold, sent: Amendment, customer: Customer | None) -> AmendedIte
         bill_id=before.bill_id if sent.bill_id is UNSET else sent.bill_id,
         custom_fields=before.custom_fields | dict(sent.custom_fields),
     )
+    if len(after.custom_fields) > CUSTOM_FIELDS_MAX:
+        return AmendedItem(
+            Code.INVALID_INPUT, sent.redemption_id, amount, after.transaction_number, after.bill_id, sent.custom_fields
+        )
     fold.put(fold.state.redemptions, after.id, after)
     fold.plan.amended.append(after)
     fields = tuple(after.custom_fields.items())

@@ -63,7 +63,7 @@ class CheckAnswer(Struct, frozen=True):
 
 
 class SeriesOffer(Struct, frozen=True, array_like=True):
-    """What the coupons of a series are worth, as issue answers state it. `expires_local` is the series' own expiry."""
+    """What the coupons of a series are worth, as issue answers state it. `expires_local` is the series' own expiry in `zone`."""
 
     series_id: int
     description: str
@@ -75,6 +75,7 @@ class SeriesOffer(Struct, frozen=True, array_like=True):
     discount_on: str
     custom_properties: dict[str, str]
     expires_local: str = ""
+    zone: str = "UTC"
 
 
 class IssuedCoupon(Struct, frozen=True, array_like=True):

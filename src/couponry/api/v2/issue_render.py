@@ -1,7 +1,6 @@
 """From issue answers to responses (v2-coupon 0-3)."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -20,6 +19,7 @@ from couponry.api.v2.render import customer_block, number
 from couponry.api.v2.replies import status_of
 from couponry.api.v2.requests import Id
 from couponry.core.codes import CodeCase, shown
+from couponry.core.expiry import coupon_last_ms, local_time
 from couponry.core.plan import IssueAnswer, IssuedItem, SeriesOffer
 from couponry.core.status import Code
 
@@ -79,7 +79,7 @@ def _values(item: IssuedItem, zone: ZoneInfo, case: CodeCase) -> _Values:
     """The fields of an issued coupon in their order."""
     offer, (coupon,) = item.offer, item.coupons
     assert offer, "what was issued is worth something"
-    expires = datetime.fromisoformat(coupon.expires_local).replace(tzinfo=zone)
+    expires = local_time(coupon_last_ms(coupon.expires_local, ZoneInfo(offer.zone)) // 1000, zone)
     return (
         shown(coupon.code, case),
         offer.series_id,

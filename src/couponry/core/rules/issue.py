@@ -162,8 +162,10 @@ def may_hold_several(series: Series) -> bool:
 
 
 def is_sent_again(code: Code, series: Series, command: Issue) -> bool:
-    """Whether a customer who holds a coupon gets that one again instead of a refusal (rules 6)."""
-    return code is Code.HOLDS_A_COUPON and not series.terms.do_not_resend_existing_voucher and command.form != "several"
+    """Whether a customer who holds a coupon gets that one again instead of a refusal (rules 6), where resending is allowed."""
+    terms = series.terms
+    is_allowed = not terms.do_not_resend_existing_voucher and terms.resend_message_enabled
+    return code is Code.HOLDS_A_COUPON and is_allowed and command.form != "several"
 
 
 def cut_by(code: Code, series: Series) -> Code:
