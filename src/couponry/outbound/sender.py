@@ -31,7 +31,7 @@ _HEADERS: Final = (
     (b"Accept-Encoding", b"identity"),  # what is not unpacked cannot be a bomb
     (b"User-Agent", b"couponry"),
 )
-_TIMEOUTS: Final = {"connect": HOOK_CONNECT_MS_MAX / 1000, "read": HOOK_MS_MAX / 1000, "write": HOOK_MS_MAX / 1000}
+_TIMEOUTS: Final = {"connect": HOOK_CONNECT_MS_MAX / 1000}
 _WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429})
 _SERVER_ERROR: Final = 500
 
