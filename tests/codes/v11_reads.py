@@ -8,7 +8,7 @@ from tests.codes.scene import Reach, Scene, Told
 from tests.codes.v11 import told
 
 
-def asked(path: str, *item: str, **query: Any) -> Any:  # noqa: ANN401 - what a Reach takes
+def asked(path: str, *item: str, **query: Any) -> Any:
     """What the item was told that a read found, or did not."""
 
     def happens(scene: Scene) -> Told:
@@ -20,5 +20,6 @@ def asked(path: str, *item: str, **query: Any) -> Any:  # noqa: ANN401 - what a 
 READ_IN_V11: Final = MappingProxyType(
     {
         Code.NOT_FOUND_BY_GET: Reach(500, asked("coupon/get", "coupons", "coupon", code="NoSuch")),
+        Code.SERIES_FETCHED: Reach(200, asked("coupon/series", "series", "items", "item", id="5001")),
     }
 )

@@ -325,14 +325,13 @@ class Code(Enum):
     NOT_FOUND_BY_GET = 705, "Both coupon code and validation code are invalid", "G", "no such code or id"
     NOT_RESENT = 709, "Coupon processing failed", "N", "redeemed out, expired or unissued; or resend is off", _V11
     SMS_FAILED = 704, "Error in sending coupon through SMS", "N", "the gateway refused, or there is no mobile", _V11
-    SERIES_FETCHED = 700, "Coupon series fetched successfully", "S", "the item was found", _V11
+    SERIES_FETCHED = 700, "Coupon series fetched successfully", "S", "the item was found"
     COUPONS_RETRIEVED = 1000, "Issued coupons retrieved successfully", "V", "item status of the customer", _V11
     SIDE_EFFECTS_QUEUED = (
         687,
         "Points activities are queued and will be updated later",
         "R",
         "warning: redeemed, the side-effects hook queued or could not be reached",
-        _V11,
     )
 
     # Uploads.

@@ -43,6 +43,7 @@ class Offered(Struct, frozen=True):
     created_by: int | None
     campaign_id: int | None
     counts: Counts
+    campaign_name: str = ""
 
     @property
     def never_issued(self) -> int:
@@ -94,9 +95,10 @@ def list_series(
 def _current(wanted: Keys) -> Select[Any]:
     series, version = t.series.c, t.series_version.c
     is_current = (version.org_id == series.org_id) & (version.series_id == series.id) & (version.version == series.version)
-    source = wanted.probing(t.series, "id").join(t.series_version, is_current)
+    in_campaign = (t.campaign.c.org_id == series.org_id) & (t.campaign.c.id == series.campaign_id)
+    source = wanted.probing(t.series, "id").join(t.series_version, is_current).outerjoin(t.campaign, in_campaign)
     columns = (series.id, series.version, version.terms, series.created_ms, series.created_by, series.campaign_id)
-    return select(*columns).select_from(source)
+    return select(*columns, t.campaign.c.name.label("campaign_name")).select_from(source)
 
 
 def _summed(wanted: Keys) -> Select[Any]:
@@ -115,4 +117,4 @@ def _offered(org_id: int, row: Any, counts: Counts) -> Offered:  # noqa: ANN401 
     series = series_from_text(row.id, row.version, row.terms)
     if series is None:
         raise SeriesUnreadable(row.id)
-    return Offered(org_id, series, row.created_ms, row.created_by, row.campaign_id, counts)
+    return Offered(org_id, series, row.created_ms, row.created_by, row.campaign_id, counts, row.campaign_name or "")

@@ -8,7 +8,16 @@ from couponry.api.v1_1.tree import Entries, Node, StatusNumber, Tree, truth
 from couponry.core.status import Code
 
 _V11: Final = MappingProxyType({Code.CODE_LIMIT_REACHED: Code.CODE_LIMIT_REACHED_V11})
-SUCCESSES: Final = frozenset({Code.SUCCESS, Code.SOME_FAILED, Code.PROCESSED, Code.REDEEMABLE, Code.RESENT})
+SUCCESSES: Final = frozenset(
+    {
+        Code.SUCCESS,
+        Code.SOME_FAILED,
+        Code.PROCESSED,
+        Code.REDEEMABLE,
+        Code.RESENT,
+        Code.SERIES_FETCHED,
+    }
+)
 
 
 def overall(succeeded: Sequence[bool]) -> Code:
