@@ -92,6 +92,40 @@ def test_half_migrated_database_is_refused(couponry: Couponry, database: Databas
         assert refusal(couponry, *words) == "schema"
 
 
+def test_hook_secret(shop: Couponry) -> None:
+    command = ("org", "hook-secret", "--org", "1001")
+    first = shop(*command, COUPONRY_SECRET_KEY="0123456789abcdef")["secret"]
+    assert first.startswith("whsec_")
+    assert first == shop(*command, COUPONRY_SECRET_KEY="0123456789abcdef")["secret"]
+    assert first != shop(*command, COUPONRY_SECRET_KEY="0123456789abcdeF")["secret"]
+    assert refusal(shop, *command) == "setting"
+    with pytest.raises(Refused) as raised:
+        shop("org", "hook-secret", "--org", "9", COUPONRY_SECRET_KEY="0123456789abcdef")
+    assert raised.value.code == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_taken"),
+    [
+        ("https://hooks.example.com/redeem?org=1", True),
+        ("http://10.0.0.1:8080", True),
+        ("http://[fd00::1]:8080/", True),
+        ("", True),
+        ("https://user:pw@hooks.example.com/", False),
+        ("ftp://hooks.example.com/", False),
+        ("hooks.example.com", False),
+        ("https://hooks.example.com/a b", False),
+        ("https://hooks.example.com/" + "a" * 2000, False),
+    ],
+)
+def test_hook_url(shop: Couponry, url: str, is_taken: bool) -> None:
+    command = ("org", "set", "--org", "1001", f"preRedeemHookUrl={url}")
+    if is_taken:
+        assert shop(*command) == {"preRedeemHookUrl": url}
+    else:
+        assert refusal(shop, *command) == "invalid"
+
+
 def test_org_is_refused(couponry: Couponry) -> None:
     assert refusal(couponry, *ORG[:-1], "XXX") == "invalid"
     assert refusal(couponry, "org", "create", "--name", "Shop") == "usage"

@@ -14,6 +14,7 @@ from tests.api.shop import Shop
 from tests.codes import failed
 from tests.codes.customers import CUSTOMERS
 from tests.codes.decided import DECIDED
+from tests.codes.hooks import HOOKED
 from tests.codes.issue import ISSUED
 from tests.codes.lifecycle import CHANGED
 from tests.codes.reads import READ
@@ -26,7 +27,7 @@ from tests.databases import PostgresServer, fresh_postgresql
 
 RULED: Final = {**DECIDED, **ISSUED, **CHANGED, **READ, **SERIES, **CUSTOMERS, **VALIDATED, **V11, **READ_IN_V11}
 """What rules decide, area by area."""
-FAILED: Final = {**failed.FAILED, **V11_FAILED, **VALIDATION_FAILED}
+FAILED: Final = {**failed.FAILED, **HOOKED, **V11_FAILED, **VALIDATION_FAILED}
 
 
 @pytest.fixture(scope="module", params=BOTH)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from couponry.cli.answers import Refused, answer, now_ms, opened, or_refuse
+from couponry.cli.answers import Refused, answer, now_ms, opened, or_refuse, read_settings
 from couponry.core.org_settings import OrgSettings
 from couponry.core.problem import Problem
 from couponry.store import passwords, registry
@@ -61,6 +61,19 @@ def list_settings(
     with opened() as database, database.reading() as tx:
         found = or_refuse(registry.read_settings(tx, org_id))
     answer(_listing(found))
+
+
+@org.command("hook-secret")
+def show_hook_secret(org_id: OrgId) -> None:
+    """Show what the org's hooks verify signatures with (Standard Webhooks)."""
+    from couponry.outbound import Signer
+
+    secret_key = read_settings().secret_key
+    if secret_key is None:
+        raise Refused(Problem("setting", "COUPONRY_SECRET_KEY must be set: signatures are made with it"))
+    with opened() as database, database.reading() as tx:
+        or_refuse(registry.read_settings(tx, org_id))
+    answer({"secret": Signer(secret_key.encode()).secret_of(org_id)})
 
 
 def _listing(values: OrgSettings) -> list[dict[str, Any]]:
