@@ -1,7 +1,11 @@
 """Answers of either format as one plain form, so that they can be compared: texts, dicts, lists, None."""
 
-from typing import Any
+import re
+from typing import Any, Final
 from xml.etree import ElementTree as ET
+
+# What XML 1.0 has no way to write.
+UNWRITABLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def from_json(value: Any) -> Any:
@@ -18,7 +22,7 @@ def from_json(value: Any) -> Any:
         case list():
             return [from_json(inner) for inner in value]
         case _:
-            return str(value)
+            return UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", str(value))
 
 
 def key_repeats(key: str) -> bool:
