@@ -17,6 +17,10 @@ from tests.house.sources import ROOT
 Described = tuple[str, str, dict[str, Any]]
 # They say all that there is to say with their path.
 BARE = ("/delete", "/pause", "/resume", "/end")
+# v1.1 has a page of the contract, and no types that a description could be made of.
+UNDESCRIBED = ("/v1.1/", "/v1/")
+ONLY_V11 = {Code.SOME_FAILED, Code.CODE_LIMIT_REACHED_V11, Code.USED_BY_ASKER}
+OPEN = ("/v3/oauth/token/generate", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,7 @@ def test_every_route_is_described_and_nothing_else(front: Front, operations: lis
         (route.path, method.method.lower())
         for route in routes
         for method in route.methods
-        if not method.internal and method.method != "WEBSOCKET"
+        if not method.internal and method.method != "WEBSOCKET" and not route.path.startswith(UNDESCRIBED)
     }
     assert {(path, method) for path, method, _ in operations} == routed
 
@@ -78,13 +82,10 @@ def test_bodies(operations: list[Described]) -> None:
 def test_security(operations: list[Described]) -> None:
     for path, _, one in operations:
         schemes = {name for scheme in one["security"] for name in scheme}
-        match path.split("/")[1]:
-            case "admin":
-                assert schemes == {"bearer", "token"}
-            case "v2":
-                assert schemes == {"basic", "bearer", "token"}
-            case _:
-                assert not schemes
+        if path in OPEN:
+            assert not schemes
+        else:
+            assert schemes == {"bearer", "token"} | (set() if path.startswith("/admin/") else {"basic"})
 
 
 def test_answers(operations: list[Described]) -> None:
@@ -108,7 +109,7 @@ def test_every_code_is_named(document: dict[str, Any], path: str, method: str, l
     missing = [
         code for code in Code if letter in code.on.split() and not code.topic and f"{code.number} {code.message}" not in text
     ]
-    assert not missing
+    assert set(missing) <= ONLY_V11
 
 
 def test_references_lead_somewhere(document: dict[str, Any]) -> None:

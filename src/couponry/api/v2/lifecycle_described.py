@@ -18,7 +18,7 @@ OPERATIONS: Final = (
         body=UpdateBody,
         parameters=GATE_HEADERS,
         on="U",
-        codes=(*_SHAPE, Code.INVALID_AMOUNT),
+        codes=(*_SHAPE, Code.INVALID_AMOUNT, Code.INVALID_CUSTOMER),
     ),
     Operation(
         path="/v2/coupon/reactivate",
