@@ -106,7 +106,7 @@ class Writer:
                 entry.unseal()
             if state and not is_commit_lost(error):
                 self._put_back(state, is_written=False)
-            if state and isinstance(error, StoreError) and error.trouble is Trouble.CONFLICT:
+            if state and isinstance(error, StoreError) and error.is_code_taken:
                 for org, series in _generated(state):
                     self._codes.clash(org, series)
             raise

@@ -109,6 +109,9 @@ class Dialect(Protocol):
     def trouble(self, error: Exception) -> Trouble:
         """What an error raised by this database means."""
 
+    def says_code_taken(self, error: Exception) -> bool:
+        """Whether a coupon's code collided with one that is there."""
+
 
 class Sqlite:
     """One writer at a time, so nothing is locked row by row; `BEGIN IMMEDIATE` is the lock."""
@@ -204,6 +207,11 @@ class Sqlite:
                 return Trouble.UNREACHABLE
             case _:
                 return Trouble.UNREACHABLE if isinstance(error, PoolTimeoutError) else Trouble.BROKEN
+
+    def says_code_taken(self, error: Exception) -> bool:
+        """SQLite names the columns of the index."""
+        original = error.orig if isinstance(error, DBAPIError) else error
+        return isinstance(original, sqlite3.IntegrityError) and "coupon.code_key" in str(original)
 
     @staticmethod
     def _insert(table: Table, columns: Sequence[str]) -> str:
@@ -313,6 +321,11 @@ class Postgresql:
             return Trouble.CONFLICT
         is_lost = state.startswith(("08", "57P", "53", "58")) or (not state and isinstance(original, psycopg.OperationalError))
         return Trouble.UNREACHABLE if is_lost or isinstance(original, psycopg.InterfaceError) else Trouble.BROKEN
+
+    def says_code_taken(self, error: Exception) -> bool:
+        """PostgreSQL names the index."""
+        original = error.orig if isinstance(error, DBAPIError) else error
+        return isinstance(original, psycopg.errors.UniqueViolation) and original.diag.constraint_name == "uq_coupon_code"
 
     def _insert(self, table: Table, columns: Sequence[str]) -> str:
         names = ", ".join(columns)

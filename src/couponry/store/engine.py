@@ -42,10 +42,12 @@ class Stage(Enum):
 class StoreError(Exception):
     """The database could not do it: an incident, never a refusal."""
 
-    def __init__(self, trouble: Trouble, stage: Stage, cause: str = "") -> None:
+    def __init__(self, trouble: Trouble, stage: Stage, cause: str = "", *, is_code_taken: bool = False) -> None:
         super().__init__(f"{trouble.name.lower()} while at {stage.name.lower()}{cause and f': {cause}'}")
         self.trouble = trouble
         self.stage = stage
+        self.is_code_taken = is_code_taken
+        """Whether a new coupon's code collided with one that is there."""
 
 
 class ReadTransaction:
@@ -137,7 +139,8 @@ class Database:
                 transaction.stage = Stage.COMMIT
         except (*_DRIVER_ERRORS, DBAPIError, PoolTimeoutError) as error:
             stage = transaction.stage if transaction else Stage.BEGIN
-            raise StoreError(self.dialect.trouble(error), stage, _named(error)) from error
+            is_code_taken = self.dialect.says_code_taken(error)
+            raise StoreError(self.dialect.trouble(error), stage, _named(error), is_code_taken=is_code_taken) from error
 
     @contextmanager
     def _noticing_loss(self, connection: Connection) -> Iterator[None]:

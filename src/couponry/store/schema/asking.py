@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, String, Table, Text
 
-from couponry.store.schema.table import belongs_to, metadata, org_id, own_id, org_table
+from couponry.store.schema.table import belongs_to, metadata, org_id, org_table, own_id
 
 org = Table(
     "org",
