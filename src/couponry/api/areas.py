@@ -8,6 +8,8 @@ from couponry.api.admin import customers as admin_customers
 from couponry.api.admin import explain, refusals, reverse, what_if
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
+from couponry.api.v1_1 import customer_coupons as v11_customer_coupons
+from couponry.api.v1_1 import customer_redemptions as v11_customer_redemptions
 from couponry.api.v1_1 import get as v11_get
 from couponry.api.v1_1 import isredeemable as v11_isredeemable
 from couponry.api.v1_1 import issue as v11_issue
@@ -46,5 +48,7 @@ AREAS: Final[tuple[Area, ...]] = (
     v11_issue,
     v11_get,
     v11_series,
+    v11_customer_coupons,
+    v11_customer_redemptions,
     admin_customers,
 )

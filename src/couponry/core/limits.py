@@ -44,6 +44,12 @@ CUSTOM_FIELDS_MAX: Final = 50
 CUSTOM_FIELD_CHARS_MAX: Final = 1000
 CUSTOM_PROPERTIES_MAX: Final = 20
 STANDARD_TERMS_CHARS_MAX: Final = 500
+SERIES_TEXT_CHARS_MAX: Final = 2_000
+SERIES_TEMPLATE_CHARS_MAX: Final = 10_000
+SERIES_LIST_MAX: Final = 1_000
+SERIES_EXCLUSIONS_MAX: Final = 100
+# All of a series' terms as JSON: reads print them once for each series on a page, some for each coupon.
+TERMS_BYTES_MAX: Final = 64 * 1024
 COUNT_MAX: Final = 2**31 - 1
 EXPIRY_DAYS_MAX: Final = 36_500
 EXPIRY_MONTHS_MAX: Final = 1_200
@@ -76,6 +82,9 @@ MINUTE_MS: Final = 60 * 1000
 HOUR_MS: Final = 60 * MINUTE_MS
 REDEMPTION_AHEAD_MS_MAX: Final = 24 * HOUR_MS
 ANSWER_KEPT_MS_MAX: Final = 24 * HOUR_MS
+# The wall clocks of the first epoch day begin in 1969; 9999-12-31 is what people write for never.
+TERMS_YEAR_MIN: Final = 1969
+TERMS_YEAR_MAX: Final = 9999
 DERIVED_IDEMPOTENCY_HOURS_MAX: Final = 24 * 30
 
 # Ids fit a JavaScript number: 1 bit kind, 20 bits org, 32 bits serial.
@@ -96,6 +105,7 @@ CAMPAIGN_SERIES_MAX: Final = 1_000
 PAGE_ITEMS: Final = 100
 COUPONS_LISTED_MAX: Final = 10_000
 REDEMPTIONS_LISTED_MAX: Final = 100
+REDEMPTIONS_SHOWN: Final = 10
 
 # Looking back. A page of refusals looks through so many; a what-if replays so many redemptions, a chunk at a time.
 REFUSALS_WALKED_MAX: Final = 5_000

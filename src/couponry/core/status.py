@@ -326,7 +326,13 @@ class Code(Enum):
     NOT_RESENT = 709, "Coupon processing failed", "N", "redeemed out, expired or unissued; or resend is off", _V11
     SMS_FAILED = 704, "Error in sending coupon through SMS", "N", "the gateway refused, or there is no mobile", _V11
     SERIES_FETCHED = 700, "Coupon series fetched successfully", "S", "the item was found"
-    COUPONS_RETRIEVED = 1000, "Issued coupons retrieved successfully", "V", "item status of the customer", _V11
+    COUPONS_RETRIEVED = 1000, "Issued coupons retrieved successfully", "V", "item status of the customer"
+    NO_SUCH_CUSTOMER_V11 = (
+        1012,
+        "Cannot find customer with the provided mobile number/external ID/e-mail ID.",
+        "C V",
+        "nobody in the org has the identifier",
+    )
     SIDE_EFFECTS_QUEUED = (
         687,
         "Points activities are queued and will be updated later",

@@ -1,7 +1,7 @@
 """Where tills are: their stores' zones and concepts with all that these lie in, for many stores at once."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
@@ -11,6 +11,8 @@ from couponry.core.model import Org, Place
 from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction
 from couponry.store.statements import org_parameter
+
+_NO_TILL: Final = 0
 
 
 class Site(Struct, frozen=True, gc=False):
@@ -39,6 +41,13 @@ def sites(tx: ReadTransaction, org: Org, store_ids: Collection[int]) -> dict[int
         row.id: Site(row.id, zones.get(row.id, frozenset()), concepts.get(row.id, frozenset()), _zone(row.time_zone, org))
         for row in tx.rows(stores, parameters)
     }
+
+
+def tills_of(tx: ReadTransaction, org: Org, store_id: int) -> list[Place]:
+    """The store itself, and each of its tills; nothing for a store that there is not. Four statements."""
+    site = sites(tx, org, [store_id]).get(store_id)
+    found = tx.rows(select(t.till.c.id).where(t.till.c.org_id == org.id, t.till.c.store_id == store_id), {})
+    return [site.place(till_id) for till_id in (_NO_TILL, *(row.id for row in found))] if site else []
 
 
 def _chains(tx: ReadTransaction, table: Table, own: Column[Any]) -> Select[Any]:

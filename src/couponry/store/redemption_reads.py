@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, Integer, Select, select
+from sqlalchemy import BigInteger, Integer, Select, select
 
 from couponry.core.limits import REDEMPTIONS_LISTED_MAX
 from couponry.core.model import Customer
@@ -52,12 +52,12 @@ def list_uses(tx: ReadTransaction, org_id: int, customer_id: int, asked: UseList
     """A customer's active redemptions. One statement."""
     done = t.redemption.c
     found = _of_customer(tx, asked.times)
-    limits: list[tuple[int | None, ColumnElement[bool]]] = [
-        (asked.first_id, done.id >= asked.first_id),
-        (asked.last_id, done.id <= asked.last_id),
-        (asked.store_id, done.store_id == asked.store_id),
-    ]
-    found = found.where(*(condition for value, condition in limits if value is not None))
+    if asked.first_id is not None:
+        found = found.where(done.id >= asked.first_id)
+    if asked.last_id is not None:
+        found = found.where(done.id <= asked.last_id)
+    if asked.store_id is not None:
+        found = found.where(done.store_id == asked.store_id)
     order = (done.id,) if asked.is_by_id else (done.redeemed_ms, done.id)
     ordered = found.order_by(*(column if asked.is_ascending else column.desc() for column in order)).limit(asked.limit)
     return [Use(*row) for row in tx.rows(ordered, _bound(tx, org_id, "ids", [(customer_id,)]))]

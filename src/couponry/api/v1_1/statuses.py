@@ -16,6 +16,7 @@ SUCCESSES: Final = frozenset(
         Code.REDEEMABLE,
         Code.RESENT,
         Code.SERIES_FETCHED,
+        Code.COUPONS_RETRIEVED,
     }
 )
 
