@@ -201,6 +201,29 @@ def test_slow_hook_delays_nobody_else(shop: Shop, asked: Front, receiver: Receiv
     assert code_of(stuck.result(60).json()) == 700
 
 
+def test_items_of_v11_are_asked_together(shop: Shop, asked: Front, receiver: Receiver) -> None:
+    """The hook answers nobody before it has heard of both; they are redeemed in the request's order."""
+    receiver.behave = together(2)
+    code = shop.coupon(series="ASK")
+    assert codes_of(post(asked, item(code), item("NOSUCH"), item(shop.coupon()), item(code))) == [700, 719, 700, 711]
+
+
+def test_effects_of_v11_items_are_asked_together(shop: Shop, told: Front, receiver: Receiver) -> None:
+    receiver.behave = together(3)
+    assert codes_of(post(told, *(item(shop.coupon()) for _ in range(3)))) == [700, 700, 700]
+    assert waiting(shop) == []
+
+
+def together(number: int) -> Behave:
+    """Answer when so many requests are there."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.server.await_arrivals(number)
+        exchange.answer(204)
+
+    return behave
+
+
 @pytest.mark.parametrize("form", ["json", "xml"])
 def test_side_effects_are_shown(shop: Shop, told: Front, receiver: Receiver, form: str) -> None:
     receiver.behave = answering(200, answer_of(COUPON, {"type": "points", "awarded_points": 120}))

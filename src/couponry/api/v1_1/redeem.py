@@ -108,10 +108,8 @@ class RedeemSingly:
         asked = self._asked(call, seat, raw, bodies.entries_of(body.coupon))
         if isinstance(asked, Code):
             return call.wire.failure(asked)
-        send = partial(self._redeeming.submit_with_effects, seat.org)
-        # A hook is asked before the ledger, and what it takes would change the order.
-        in_turn = bool(seat.org.settings.pre_redeem_hook_url)
-        results = await singly.submit([one.command for one in asked], send, in_turn=in_turn)
+        commands = await self._redeeming.ask_ahead(seat.org, [one.command for one in asked])
+        results = await singly.submit(commands, partial(self._redeeming.submit_with_effects, seat.org))
         return call.wire.failure(results) if isinstance(results, Code) else _answered(call, asked, results)
 
     def _asked(self, call: Call, seat: Seat, raw: bytes, items: list[ItemBody]) -> list[Asked] | Code:

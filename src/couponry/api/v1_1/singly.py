@@ -39,16 +39,11 @@ def keyed(commands: Sequence[K | Code], key: IdempotencyKey | None) -> list[K | 
     return [command if isinstance(command, Code) else replace(command, key=next(keys)) for command in commands]
 
 
-async def submit(
-    commands: Sequence[C | Code], send: Callable[[C], Awaitable[R]], *, in_turn: bool = False
-) -> list[R | Code] | Code:
-    """What became of each; a Code among the commands is an item that was refused already. A Code alone refuses the request.
-
-    `in_turn` is for what does not reach the queue at once: each is sent when the one before it has been answered.
-    """
+async def submit(commands: Sequence[C | Code], send: Callable[[C], Awaitable[R]]) -> list[R | Code] | Code:
+    """What became of each; a Code among the commands is an item that was refused already. A Code alone refuses the request."""
     wanted = [command for command in commands if not isinstance(command, Code)]
     has_key = bool(wanted) and not isinstance(wanted[0], Check) and wanted[0].key is not None
-    ahead = len(wanted) if in_turn else 1 if has_key or len(wanted) == 1 else 0
+    ahead = 1 if has_key or len(wanted) == 1 else 0
     results: list[R] = []
     for command in wanted[:ahead]:
         results.append(await send(command))
