@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from couponry.store import schema as t
-from tests.api.holdings import coupon_id
+from tests.api.holdings import coupon_id, series_id
 from tests.api.shop import BASIC, MIRA, Front, Shop
 from tests.api.v1_1.till import CHECK, REDEEM, bill, codes_of, item, items_of, post
 from tests.ledger.stranger import holding
@@ -250,3 +250,21 @@ def test_check_and_redeem_agree(shop: Shop, front: Front) -> None:
     checked = front.ask("GET", CHECK, params={**MIRA, "code": f"{mine},{theirs}", "details": "extended"})
     assert codes_of(checked) == [706, 711]
     assert len(redemptions(shop)) == 2
+
+
+def test_details(shop: Shop, front: Front) -> None:
+    """Extended details are those, and every field that the series itself is told with (v1.1-coupon 5)."""
+    code = shop.coupon()
+
+    def series_info(details: str) -> dict[str, Any]:
+        checked = front.ask("GET", CHECK, params={**MIRA, "code": code, "details": details})
+        told: dict[str, Any] = items_of(checked)[0].get("series_info", {})
+        return told
+
+    series = front.ask("GET", "/v1.1/coupon/series", params={"id": series_id(shop, "MON")}).json()["response"]["series"]["items"][
+        "item"
+    ]
+    del series["item_status"]
+    assert series_info("false") == series_info("") == {}
+    assert series_info("TRUE").items() <= series_info("extended").items()
+    assert series_info("extended") == {**series_info("true"), **series}

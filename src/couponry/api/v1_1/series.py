@@ -18,7 +18,7 @@ from couponry.api.parts import Parts
 from couponry.api.seats import org_of
 from couponry.api.v1_1 import shown, statuses
 from couponry.api.v1_1.offers import amount_shown
-from couponry.api.v1_1.tree import Entries, Listed, Node, truth
+from couponry.api.v1_1.tree import Entries, Listed, Node, Tree, truth
 from couponry.api.v2 import requests
 from couponry.api.v2.render import products_of
 from couponry.api.v2.series_object import NO_ID, expiry_in
@@ -156,7 +156,7 @@ def _unknown(sent: str) -> Node:
     return {"id": sent, "item_status": statuses.item_status(Code.UNKNOWN_SERIES_NAMED, names=sent)}
 
 
-def series_shown(row: Offered, zone: ZoneInfo) -> Node:
+def series_shown(row: Offered, zone: ZoneInfo) -> Tree:
     """A series with everything that is configured about it."""
     terms, created_on = row.series.terms, local_time(row.created_ms // 1000, zone).date()
     used_ms = max(row.created_ms, row.counts.last_issued_ms, row.counts.last_redeemed_ms)
