@@ -15,8 +15,8 @@ from couponry.outbound import sender
 from couponry.store import schema as t
 from tests.api.holdings import coupon_id, customer_id, series_id
 from tests.api.shop import MIRA, NOW_MS, Front, Shop, code_of
-from tests.api.v1_1.till import bill, codes_of, item, items_of, post
-from tests.receiver import LOOPBACK, Behave, Exchange, Receiver, answering, babbling, flooding, hanging_up
+from tests.api.v1_1.till import REDEEM, bill, codes_of, item, items_of, post
+from tests.receiver import LOOPBACK, Behave, Exchange, Receiver, answering, babbling, flooding, hanging, hanging_up
 
 ALLOWED: Final = {"allowed_private_networks": (ip_network(LOOPBACK),)}
 POINTS: Final = {"type": "points", "awarded_points": "120"}
@@ -304,6 +304,16 @@ def test_failure_is_687_and_stays_to_be_told(shop: Shop, told: Front, receiver: 
     assert shown["side_effects"] == []
     assert warnings_of(shown) == [{"code": 687, "message": "Points activities are queued and will be updated later"}]
     assert waiting(shop) == [int(shown["redemption_id"])]
+
+
+def test_end_between_commit_and_hook_loses_nothing(shop: Shop, told: Front, receiver: Receiver) -> None:
+    """Whatever ends the request while the hook is asked: what it had to be told was committed with the redemption."""
+    receiver.behave = hanging
+    body = {"root": {"coupon": item(shop.coupon())}}
+    request = asyncio.run_coroutine_threadsafe(told.asking("POST", REDEEM, json=body), told.loop)
+    receiver.await_arrivals(1)
+    request.cancel()
+    assert waiting(shop) == [receiver.sent[0].message["redemptionId"]]
 
 
 def warnings_of(shown: Any) -> list[Any]:

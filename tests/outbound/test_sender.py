@@ -2,15 +2,22 @@
 
 import asyncio
 import hmac
+import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_network
+from pathlib import Path
 from socket import create_server
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from couponry.core.limits import (
     HOOK_ANSWER_BYTES_MAX,
@@ -233,6 +240,45 @@ def test_who_goes_away_is_no_failure(receiver: Receiver, clock: Clock) -> None:
         assert await sender.send(ORG, receiver.url, "msg", BODY) == Received(204, b"")
 
     run(clock, work, LOOPBACK)
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_tls_is_for_the_name(
+    receiver: Receiver, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_trusted: bool
+) -> None:
+    """The connection goes to an address, the certificate has to be the host's; and nothing is sent before it is."""
+    certificate = self_signed("localhost", tmp_path)
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+
+    async def work(sender: Sender) -> list[Any]:
+        urls = (f"https://{host}:{receiver.server_port}/" for host in ("localhost", "127.0.0.1"))
+        return [await sender.send(ORG, url, "msg", BODY) for url in urls]
+
+    by_name, by_address = run(clock, work, LOOPBACK)
+    assert by_name == (Received(204, b"") if is_trusted else Unreached("ConnectError"))
+    assert by_address == Unreached("ConnectError")
+    assert len(receiver.sent) == is_trusted
+
+
+def self_signed(name: str, folder: Path) -> Path:
+    """A file with a key, and with a certificate of the name by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), 1, today - timedelta(days=1), today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / "certificate.pem"
+    path.write_bytes(private + certificate.public_bytes(pem))
+    return path
 
 
 def test_connections_are_used_again(receiver: Receiver, clock: Clock) -> None:

@@ -70,6 +70,7 @@ class Sender:
         self._circuits = Circuits(clock)
         self._network = GuardedNetwork(allowed)
         self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpcore.default_ssl_context(),  # once: each connection would read all certificates again
             max_connections=HOOK_CONNECTIONS_MAX,
             max_keepalive_connections=HOOK_CONNECTIONS_MAX,
             keepalive_expiry=HOOK_MS_MAX / 1000,
