@@ -32,6 +32,7 @@ SERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "CAMP": {"anyUser": True},
 }
 TERMS: Final = {"description": "Ten off", "discountType": "ABS", "discountValue": 10, "clientHandlingType": "DISC_CODE"}
+OTP: Final = {"entityType": "MOBILE", "entityValue": MOBILES[0], "action": "COUPON", "channels": [{"type": "SMS"}]}
 SCALARS: Final[Mapping[str, list[Any]]] = {
     "billAmount": ["1800", 700.5, 0, "-1"],
     "amount": ["1800", "700"],
@@ -80,6 +81,8 @@ class Stock:
         self._furnish()
         redeemed = [front.redeem(code).json()["redemption"] for code in self.codes[:6]]
         self.redemptions = [int(item["redemptionId"]) for (item,) in redeemed]
+        front.ask("POST", "/v2/otp/generate", json=OTP | {"entityValue": MOBILES[1]})
+        self.otp: str = front.ask("GET", "/v2/otp", params={"mobile": MOBILES[1], "scope": "COUPON"}).json()["code"]
         self.campaigns = [admin.ask("POST", "/campaigns", json=body).json()["id"] for body in self._campaign_bodies()]
         self.known = self._known()
 
@@ -167,6 +170,9 @@ class Stock:
             "postAdminV1SeriesSeriesIdWhatIf": {"terms": {"minBillAmount": 500}, "days": 30},
             "postAdminV1Campaigns": {"name": "Winter", "description": "d", "seriesIds": [mon], "startsAt": "2031-01-01"},
             "patchAdminV1CampaignsCampaignId": {"name": "Winter", "endsAt": "2032-01-01T00:00:00Z"},
+            "postV2OtpGenerate": OTP,
+            "postV2OtpValidate": {**OTP, "entityValue": MOBILES[1], "code": self.otp},
+            "postV2OtpMissedcall": {"mobile": MOBILES[0], "entityType": "MOBILE", "entityValue": MOBILES[0]},
             "postV3OauthTokenGenerate": {"key": KEY, "secret": "pLz8"},
         }
 
@@ -180,6 +186,7 @@ class Stock:
             "getV2CustomersLookup": named,
             "getV2CustomersLookupCustomerdetails": named,
             "getV2CouponSeries": {"ids": self.series["ANY"]},
+            "getV2Otp": {"mobile": MOBILES[1], "scope": "COUPON"},
             "getAdminV1Explain": {"code": self.codes[20], "customer": "CRM-77", "till": "till1", "amount": 1800},
             "getAdminV1Refusals": {"limit": 2},
             "getAdminV1Campaigns": {"limit": 1},

@@ -77,7 +77,7 @@ def wires() -> list[Wire]:
 
 @pytest.mark.timeout(300)
 def test_answers_are_as_described(stock: Stock, wires: list[Wire]) -> None:
-    """Also: each operation succeeds at times, or the requests would say little about it."""
+    """Also: each operation succeeds at times, or the requests would say little about it. A new one needs a body in the stock."""
     assert len(wires) > 300
     random = Random(SEED)
     reached = {wire.name for wire in wires if 200 in set(exchanged(stock, wire, random))}
