@@ -93,12 +93,18 @@ class Bench:
         if self.options.growth:
             say(f"growing {kind}")
             small = Size(self.size.customers, self.size.series, growth.FEW_COUPONS)
-            fresh = installed(self._database(kind, "growth"), self.folder, small)
-            result.growth = growth.measured(fresh, self.pace, self.server.pid, self.options.growth)
+            few = installed(self._database(kind, "few"), self._folder("few"), small)
+            many = growth.grown(installed(self._database(kind, "many"), self._folder("many"), small), self.options.growth)
+            result.growth = growth.measured({growth.FEW_COUPONS: few, self.options.growth: many}, self.pace, self.server.pid)
             for runs in result.growth.values():
                 for run in runs:
                     self._said(run)
         return result
+
+    def _folder(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def _database(self, kind: str, name: str) -> str:
         return fresh_sqlite(self.folder, name) if kind == "sqlite" else self.server.create_database(name)
