@@ -186,3 +186,12 @@ def test_shape_is_refused(shape: CodeShape, max_create: int, refused: str | None
 def test_owner_is_warned(shape: CodeShape, max_create: int, issued: int, warns: bool) -> None:
     """A series without a bound is not refused, but its owner hears what 100,000 codes would do, and what too many do."""
     assert (guess_warning(shape, max_create, issued) is not None) is warns
+
+
+def test_owner_is_told_that_codes_will_run_out() -> None:
+    shape = CodeShape(DIGITS, 4)
+    assert guess_warning(shape, -1) == "the codes will run out: 100,000 are wanted, and 10,000 are possible"
+    assert "one guess in" in (guess_warning(shape, 10_000) or "")
+    problem = shape_problem(shape, 10_001)
+    assert problem
+    assert "run out" in problem.detail

@@ -24,6 +24,8 @@ from tests.core.world import CODE, coupon_id, key, org, place, redeem
         ("mobile", "+91 98123-00001", "919812300001"),
         ("mobile", "0091 (98123) 00001", "919812300001"),
         ("mobile", " 9812300001 ", "919812300001"),
+        ("mobile", "\N{ARABIC-INDIC DIGIT NINE}8123\N{FULLWIDTH DIGIT ZERO}000\N{DEVANAGARI DIGIT ONE}", "919812300001"),
+        ("mobile", "9812300001\N{SUPERSCRIPT TWO}", "919812300001"),
         ("mobile", "4915112345678", "4915112345678"),
         ("mobile", "no digits", "no digits"),
         ("email", " Mira@Example.COM ", "mira@example.com"),

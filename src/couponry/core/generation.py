@@ -76,6 +76,8 @@ def guess_warning(shape: CodeShape, max_create: int, issued: int = 0) -> str | N
 
 
 def _odds(shape: CodeShape, codes: int) -> str:
+    if codes > shape.capacity:
+        return f"the codes will run out: {codes:,} are wanted, and {shape.capacity:,} are possible"
     return (
         f"with {codes:,} of {shape.capacity:,} possible codes in use, one guess in {shape.capacity / codes:,.1f} hits; "
         f"at most {shape.codes_safe:,} keep it at one in {GUESSES_PER_HIT_MIN:,}"

@@ -4,12 +4,13 @@ Supporting APIs, section 2: a mobile is digits with the dialling code, an e-mail
 """
 
 import re
+import unicodedata
 from typing import Final
 
 from couponry.core.limits import IDENTIFIER_CHARS_MAX
 from couponry.core.model import Identifier
 
-_NOT_DIGITS: Final = re.compile(r"\D+")
+_NOT_DIGITS: Final = re.compile(r"[^0-9]+")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _MOBILE_DIGITS_MIN: Final = 4
 _MOBILE_DIGITS_MAX: Final = 15
@@ -33,11 +34,18 @@ def normal_identifier(kind: str, value: str, country_code: str, mobile_digits: i
 
 
 def normal_mobile(text: str, country_code: str, mobile_digits: int) -> str | None:
-    """Digits only, without leading zeros, the dialling code put before a national number; None when it cannot be a mobile."""
-    digits = _NOT_DIGITS.sub("", text).lstrip("0")
+    """Digits only, without leading zeros, the dialling code put before a national number; None when it cannot be a mobile.
+
+    Digits of any script are the ones that we write, so that one number is one customer.
+    """
+    digits = _NOT_DIGITS.sub("", text if text.isascii() else _ascii_digits(text)).lstrip("0")
     if len(digits) < len(country_code) + mobile_digits:
         digits = country_code + digits
     return digits if _MOBILE_DIGITS_MIN <= len(digits) <= _MOBILE_DIGITS_MAX else None
+
+
+def _ascii_digits(text: str) -> str:
+    return "".join(str(unicodedata.decimal(letter, letter)) for letter in text)
 
 
 def is_email(text: str) -> bool:

@@ -1,16 +1,17 @@
 """A series as rules see it: one version of its terms, with the texts inside the terms parsed once."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
-from couponry.core import expiry
+from couponry.core import expiry, limits
 from couponry.core.model import OrgEntity, Place, Terms
 
 _ANY: Final[frozenset[int]] = frozenset()
+_T = TypeVar("_T")
 
 
 class Window(Struct, frozen=True, gc=False):
@@ -87,9 +88,21 @@ def series_from_terms(series_id: int, version: int, terms: Terms) -> Series:
     )
 
 
+def json_from_text(text: str, kind: type[_T]) -> _T:
+    """JSON text inside the terms. Raises ValueError, or msgspec's own, also for what is too long or nested too deeply."""
+    if len(text) > limits.TERMS_BYTES_MAX:
+        msg = f"JSON text of over {limits.TERMS_BYTES_MAX} characters"
+        raise ValueError(msg)
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except RecursionError as error:
+        msg = "JSON text is nested too deeply"
+        raise ValueError(msg) from error
+
+
 def window_from_text(text: str) -> Window:
     """Parse `redemptionRange`: JSON text whose parts are a number, a numeric string, or a list of them; -1 means any."""
-    parts = msgspec.json.decode(text, type=dict[str, Any])
+    parts = json_from_text(text, dict[str, Any])
     days_of_week = _numbers(parts.get("dow"), 0, 7)
     return Window(
         days_of_month=_numbers(parts.get("dom"), 1, 31),
@@ -118,7 +131,7 @@ def _whole(entry: object) -> int:
 
 def ids_from_text(text: str) -> frozenset[int]:
     """Parse JSON text such as `[310, 311]` (`mutualExclusiveSeriesIds`, `redeemAtStore`, `storeIdsJson`); -1 or [] is none."""
-    listed = msgspec.json.decode(text, type=list[int])
+    listed = json_from_text(text, list[int])
     return _ANY if -1 in listed else frozenset(listed)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -21,7 +21,7 @@ from couponry.core.generation import guess_warning, shape_of, shape_problem
 from couponry.core.model import REVERSAL_REASONS, ExpiryStrategy, Handling, Terms
 from couponry.core.org_settings import OrgSettings
 from couponry.core.problem import Problem
-from couponry.core.series import ids_from_text, series_from_terms
+from couponry.core.series import ids_from_text, json_from_text, series_from_terms
 
 MANDATORY: Final = ("description", "discountType", "discountValue", "clientHandlingType")
 AUDIENCE: Final = "couponSeriesAudience"
@@ -45,6 +45,15 @@ _CODE_FIELDS: Final = (
     *("coupon_suffix", "is_suffix_enabled", "org_prefix_override", "org_suffix_override", "external_issual"),
 )
 _JSON_TEXTS: Final = ("mutualExclusiveSeriesIds", "redemptionRange", "redeemAtStore", "storeIdsJson")
+# Which texts may be longer than others, or not as long; all else has the usual bound.
+_TEXT_CHARS: Final[Mapping[str, int]] = {
+    **dict.fromkeys(
+        ("smsTemplate", "shortSMSTemplate", "termsAndConditions", "metadata", "dvsItems"), limits.SERIES_TEMPLATE_CHARS_MAX
+    ),
+    **dict.fromkeys(_JSON_TEXTS, limits.TERMS_BYTES_MAX),
+    **dict.fromkeys(("discountCode", "redeemStoreType", "ownedBy"), limits.NAME_CHARS_MAX),
+    **dict.fromkeys(("couponPrefix", "couponSuffix"), limits.CODE_CHARS_MAX),
+}
 _GENERIC_CODE: Final = re.compile(rf"[A-Za-z0-9]{{1,{limits.CODE_CHARS_MAX}}}")
 # Fields in which an empty text is a value; elsewhere it means that the field was not sent.
 _TEXTS: Final = frozenset(name for name, field in _FIELDS.items() if field.type in {str, str | None}) - set(_JSON_TEXTS)
@@ -153,22 +162,24 @@ def _given(fields: Mapping[str, Any], taken: AbstractSet[str]) -> dict[str, Any]
 
 
 def _terms(given: dict[str, Any], zone: ZoneInfo, now_ms: int, *, series_id: int, has_audience: bool) -> Terms | Problem:
-    if refused := _texts_problem(given):
-        return refused
     try:
+        if refused := _texts_problem(given):
+            return refused
         ours = {"zone": zone.key, "hasAudience": has_audience}
         terms = msgspec.convert({**_decoded(given, zone), **ours}, Terms, strict=False)
         terms = _with_defaults(terms, local_time(now_ms // 1000, zone).date())
         _check_numbers(terms)
         _check_codes(terms)
         _check_texts(terms)
-        _check_ids(terms)
-        _check_reversals(terms)
         if wrong := _exclusion_problem(terms, series_id):
             return wrong
+        _check_ids(terms)
+        _check_reversals(terms)
         series_from_terms(series_id, 1, terms)
-        msgspec.json.encode(terms)  # numbers beyond what JSON is read with
-    except (_Unusable, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        # It also refuses numbers beyond what JSON is read with.
+        if len(msgspec.json.encode(terms)) > limits.TERMS_BYTES_MAX:
+            raise _Unusable(f"the fields of a series must be less than {limits.TERMS_BYTES_MAX} bytes together")
+    except (_Unusable, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         return Problem(744, _UNSAVED, str(error))
     return terms
 
@@ -216,16 +227,19 @@ def _decoded(given: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
 
 def _date(name: str, value: object, zone: ZoneInfo) -> datetime:
     try:
-        return local_from_wire(value, zone)
+        local = local_from_wire(value, zone)
     except ValueError as error:
         raise _Unusable(f"{name} is {error}") from error
+    if not limits.TERMS_YEAR_MIN <= local.year <= limits.TERMS_YEAR_MAX:
+        raise _Unusable(f"{name} is not in the years {limits.TERMS_YEAR_MIN} to {limits.TERMS_YEAR_MAX}")
+    return local
 
 
 def _json(name: str, text: str) -> object:
     try:
-        return cast("object", msgspec.json.decode(text))
-    except msgspec.DecodeError as error:
-        raise _Unusable(f"{name} is no JSON") from error
+        return json_from_text(text, object)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise _Unusable(f"{name} is no JSON that can be read") from error
 
 
 def _with_defaults(terms: Terms, today: date) -> Terms:
@@ -262,6 +276,8 @@ def _check_numbers(terms: Terms) -> None:
     _within("minBillAmount", terms.min_bill_amount, Decimal(0), limits.MONEY_MAX)
     if terms.max_bill_amount != -1:
         _within("maxBillAmount", terms.max_bill_amount, Decimal(0), limits.MONEY_MAX)
+        if 0 < terms.max_bill_amount < terms.min_bill_amount:
+            raise _Unusable("maxBillAmount must not be below minBillAmount")
     per_code = terms.redemption_per_coupon_max_limit
     if per_code != -1:
         _within("redemptionPerCouponMaxLimit", per_code, 1, limits.COUNT_MAX)
@@ -292,10 +308,16 @@ def _check_codes(terms: Terms) -> None:
 
 
 def _check_ids(terms: Terms) -> None:
-    """Ids must fit where they are looked up."""
+    """Ids must fit where they are looked up, and be as few as a redemption or an issue can look at."""
     for name in ("redeemAtStore", "storeIdsJson"):
-        if not _are_ids(ids_from_text(getattr(terms, _FIELDS[name].name))):
+        ids = ids_from_text(getattr(terms, _FIELDS[name].name))
+        if not _are_ids(ids):
             raise _Unusable(f"{name} holds a number that is no id")
+        _at_most(limits.SERIES_LIST_MAX, len(ids), f"{name}: ids")
+    _at_most(limits.SERIES_EXCLUSIONS_MAX, len(ids_from_text(terms.mutual_exclusive_series_ids)), "mutualExclusiveSeriesIds: ids")
+    _at_most(limits.SERIES_LIST_MAX, len(terms.redemption_org_entity_details), "redemptionOrgEntityDetails: entries")
+    named = (name for one in terms.product_info for name in (*(one.product_ids or ()), *(one.product_codes or ())))
+    _at_most(limits.SERIES_LIST_MAX, max(len(terms.product_info), sum(1 for _ in named)), "productInfo: products")
     if not _are_ids(entity.org_entity_id for entity in terms.redemption_org_entity_details):
         raise _Unusable("redemptionOrgEntityDetails holds a number that is no id")
 
@@ -316,9 +338,21 @@ def _check_reversals(terms: Terms) -> None:
 
 
 def _check_texts(terms: Terms) -> None:
-    if len(terms.custom_property_map) > limits.CUSTOM_PROPERTIES_MAX:
-        raise _Unusable(f"customPropertyMap holds over {limits.CUSTOM_PROPERTIES_MAX} properties")
+    for name, one in _FIELDS.items():
+        if one.type in {str, str | None}:
+            _at_most(
+                _TEXT_CHARS.get(name, limits.SERIES_TEXT_CHARS_MAX), len(getattr(terms, one.name) or ""), f"{name}: characters"
+            )
+    _at_most(limits.CUSTOM_PROPERTIES_MAX, len(terms.custom_property_map), "customPropertyMap: properties")
     for name, text in terms.custom_property_map.items():
         most = limits.STANDARD_TERMS_CHARS_MAX if name == _STANDARD_TERMS else limits.CUSTOM_FIELD_CHARS_MAX
-        if len(text) > most:
-            raise _Unusable(f"customPropertyMap holds a text over {most} characters")
+        _at_most(most, len(text), "customPropertyMap: characters of a value")
+        _at_most(limits.NAME_CHARS_MAX, len(name), "customPropertyMap: characters of a name")
+    for product in terms.product_info:
+        for code in product.product_codes or ():
+            _at_most(limits.NAME_CHARS_MAX, len(code), "productInfo: characters of a code")
+
+
+def _at_most(most: int, count: int, what: str) -> None:
+    if count > most:
+        raise _Unusable(f"{what} must be at most {most}; there are {count}")
