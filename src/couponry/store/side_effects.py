@@ -5,9 +5,8 @@ this process failed, is delivered later under the same message id, by which a re
 """
 
 from collections.abc import Collection
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, literal_column, select
+from sqlalchemy import BigInteger, delete, literal_column, select
 
 from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction, WriteTransaction
@@ -24,13 +23,15 @@ def message_id(org_id: int, redemption_id: int) -> str:
 
 def forget(tx: WriteTransaction, *, org_id: int, redemption_ids: Collection[int]) -> None:
     """The hook has been told of these."""
-    tx.connection.execute(delete(t.outbox).where(_about(redemption_ids)), {"org": org_id})
+    found = waiting(tx, org_id=org_id, redemption_ids=redemption_ids)
+    if found:
+        gone = delete(t.outbox).where(t.outbox.c.org_id == org_parameter(), t.outbox.c.id.in_(found))
+        tx.connection.execute(gone, {"org": org_id})
 
 
-def is_waiting(tx: ReadTransaction, *, org_id: int, redemption_ids: Collection[int]) -> bool:
-    """Whether the hook has still to be told of any of these."""
-    return bool(tx.rows(select(t.outbox.c.id).where(_about(redemption_ids)).limit(1), {"org": org_id}))
-
-
-def _about(redemption_ids: Collection[int]) -> ColumnElement[Any]:
-    return and_(t.outbox.c.org_id == org_parameter(), _IS_ONE, t.outbox.c.subject_id.in_(redemption_ids))
+def waiting(tx: ReadTransaction, *, org_id: int, redemption_ids: Collection[int]) -> list[int]:
+    """The rows about those of these that the hook has still to be told of."""
+    keys = tx.dialect.keys("redeemed", BigInteger())
+    probed = keys.probing(t.outbox, "subject_id", index="ix_outbox_side_effects")
+    parameters = {"org": org_id, **keys.bound([(redemption_id,) for redemption_id in redemption_ids])}
+    return [row_id for (row_id,) in tx.rows(select(t.outbox.c.id).select_from(probed).where(_IS_ONE), parameters)]

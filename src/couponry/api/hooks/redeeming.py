@@ -118,5 +118,5 @@ class Redeeming:
     async def _waiting(self, org: Org, answer: Answer) -> tuple[Effect, ...] | None:
         """Of a redeem that was answered before: no effects again, or None while the hook has still to be told."""
         redeemed = [item.redemption_id for item in answer.items]
-        waiting = await self._back_office.read(partial(side_effects.is_waiting, org_id=org.id, redemption_ids=redeemed))
-        return () if waiting is False else None
+        waiting = await self._back_office.read(partial(side_effects.waiting, org_id=org.id, redemption_ids=redeemed))
+        return () if waiting == [] else None
