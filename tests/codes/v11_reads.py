@@ -4,6 +4,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from couponry.core.status import Code
+from tests.api.shop import MIRA
 from tests.codes.scene import ARUN, Reach, Scene, Told
 from tests.codes.v11 import told
 
@@ -20,6 +21,20 @@ def of_a_customer(mobile: str) -> Any:
     return happens
 
 
+def resent(scene: Scene, **query: str) -> Told:
+    """What a resend of one coupon is told."""
+    answer = scene.front.ask("GET", "/v1.1/coupon/resend", params=query)
+    (coupon,) = answer.json()["response"]["coupons"]["coupon"]
+    status = coupon["item_status"]
+    return Told(answer.status_code, status["code"], status["message"], "retry-after" in answer.headers)
+
+
+def without_a_mobile(scene: Scene) -> Told:
+    scene.shop.customers({"firstName": "Zoe", "email": "zoe@example.com", "externalId": "ZOE"})
+    code = scene.coupon(mobile="", coupon={"customerExternalId": "ZOE", "state": "ISSUED", "issuedOn": "2031-03-09 10:00:00"})
+    return resent(scene, code=code, external_id="ZOE")
+
+
 def asked(path: str, *item: str, **query: Any) -> Any:
     """What the item was told that a read found, or did not."""
 
@@ -33,6 +48,8 @@ READ_IN_V11: Final = MappingProxyType(
     {
         Code.NOT_FOUND_BY_GET: Reach(500, asked("coupon/get", "coupons", "coupon", code="NoSuch")),
         Code.SERIES_FETCHED: Reach(200, asked("coupon/series", "series", "items", "item", id="5001")),
+        Code.NOT_RESENT: Reach(500, lambda it: resent(it, code=it.coupon(resendMessageEnabled=False), **MIRA)),
+        Code.SMS_FAILED: Reach(500, without_a_mobile),
         Code.COUPONS_RETRIEVED: Reach(200, of_a_customer(ARUN)),
         Code.NO_SUCH_CUSTOMER_V11: Reach(500, of_a_customer("919899999999")),
     }

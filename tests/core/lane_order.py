@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from couponry.core.commands import Amend, Check, Command, Issue, Item, Redate, Redeem, Reverse, Revoke
+from couponry.core.commands import Amend, Check, Command, Issue, Item, Redate, Redeem, Resend, Reverse, Revoke
 from tests.core.books import Books
 from tests.core.world import redemption_id
 
@@ -49,7 +49,7 @@ def _resolved(books: Books, command: Command) -> Command:
         case Amend():
             sent = tuple(replace(each, redemption_id=_redemption(books, each.redemption_id)) for each in command.amendments)
             return replace(command, amendments=sent)
-        case Issue():
+        case Issue() | Resend():
             return command
 
 

@@ -14,6 +14,7 @@ from couponry.api.v1_1 import get as v11_get
 from couponry.api.v1_1 import isredeemable as v11_isredeemable
 from couponry.api.v1_1 import issue as v11_issue
 from couponry.api.v1_1 import redeem as v11_redeem
+from couponry.api.v1_1 import resend as v11_resend
 from couponry.api.v1_1 import series as v11_series
 from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, otp, redeem, series, transactions
 
@@ -47,6 +48,7 @@ AREAS: Final[tuple[Area, ...]] = (
     v11_isredeemable,
     v11_issue,
     v11_get,
+    v11_resend,
     v11_series,
     v11_customer_coupons,
     v11_customer_redemptions,

@@ -62,6 +62,10 @@ class Check(Claim, frozen=True):
     """Ask whether the coupons could be redeemed; changes nothing."""
 
 
+class Resend(Claim, frozen=True):
+    """Send the message about one coupon again; the coupon stays what it is."""
+
+
 class Issue(Struct, frozen=True):
     """Put coupons of series into a customer's hands.
 
@@ -165,4 +169,4 @@ class Amend(Struct, frozen=True):
         return len(self.amendments)
 
 
-Command = Redeem | Check | Issue | Reverse | Revoke | Redate | Amend
+Command = Redeem | Check | Resend | Issue | Reverse | Revoke | Redate | Amend

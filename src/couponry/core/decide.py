@@ -8,8 +8,8 @@ a refusal trace, nothing else. A check goes the same way and is always undone, w
 from collections.abc import Sequence
 from typing import assert_never
 
-from couponry.core import issuing, lifecycle, redeeming
-from couponry.core.commands import Amend, Check, Command, Issue, Redate, Redeem, Reverse, Revoke
+from couponry.core import issuing, lifecycle, redeeming, resending
+from couponry.core.commands import Amend, Check, Command, Issue, Redate, Redeem, Resend, Reverse, Revoke
 from couponry.core.fold import Fold
 from couponry.core.model import Org
 from couponry.core.plan import Outcome, Plan, failure
@@ -34,6 +34,8 @@ def _judged(fold: Fold, org: Org, command: Command, digest: str | None) -> Outco
             return redeeming.redeem(fold, org, command, digest)
         case Check():
             return redeeming.check(fold, org, command)
+        case Resend():
+            return Outcome(resending.resend(fold, org, command))
         case Issue():
             return issuing.issue(fold, org, command, digest)
         case Reverse():

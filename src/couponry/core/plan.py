@@ -6,7 +6,7 @@ from typing import Any, Literal, assert_never
 
 from msgspec import Struct
 
-from couponry.core.commands import Amend, Check, Command, Issue, Redate, Redeem, Reverse, Revoke
+from couponry.core.commands import Amend, Check, Command, Issue, Redate, Redeem, Resend, Reverse, Revoke
 from couponry.core.model import Coupon, Customer, Redemption, StoredRedemption
 from couponry.core.series import Series
 from couponry.core.status import Code
@@ -109,6 +109,14 @@ class IssueAnswer(Struct, frozen=True, array_like=True, tag="issue"):
     customer: Customer | None = None
 
 
+class ResendAnswer(Struct, frozen=True):
+    """What became of a resend: RESENT, or why nothing is sent; without an id, the coupon is unknown."""
+
+    status: Code
+    coupon_id: int = -1
+    code_shown: str = ""
+
+
 class ReverseAnswer(Struct, frozen=True):
     """What became of a reactivation: PROCESSED, or why nothing was reversed."""
 
@@ -159,7 +167,7 @@ class AmendAnswer(Struct, frozen=True):
     customer: Customer | None = None
 
 
-AnyAnswer = Answer | CheckAnswer | IssueAnswer | ReverseAnswer | RevokeAnswer | RedateAnswer | AmendAnswer
+AnyAnswer = Answer | CheckAnswer | ResendAnswer | IssueAnswer | ReverseAnswer | RevokeAnswer | RedateAnswer | AmendAnswer
 
 
 class Outcome(Struct, frozen=True):
@@ -176,6 +184,8 @@ def failure(command: Command, code: Code, customer: Customer | None = None) -> O
             return Outcome(Answer(code, (), customer))
         case Check():
             return Outcome(CheckAnswer(code, (), customer))
+        case Resend():
+            return Outcome(ResendAnswer(code))
         case Issue():
             return Outcome(IssueAnswer(code, (), customer))
         case Reverse():

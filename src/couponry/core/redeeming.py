@@ -73,7 +73,7 @@ def _customer(fold: Fold, org: Org, claim: Claim) -> tuple[Customer | None, Code
 def _judge_items(fold: Fold, org: Org, claim: Claim, customer: Customer | None, refused: Code | None) -> list[_Judged]:
     """Each item's shape before the customer, the customer before each coupon; nothing if the customer alone is at fault."""
     assert claim.items, "a request without coupons is refused at the edge (629)"
-    coupons = [_find(fold, item, customer) for item in claim.items]
+    coupons = [find(fold, item, customer) for item in claim.items]
     misshapen = _misshapen(claim.items, coupons)
     is_refused = customer is None or refused is not None
     if is_refused and not any(misshapen):
@@ -129,7 +129,7 @@ def _judge_item(fold: Fold, org: Org, claim: Claim, item: Item, customer: Custom
     series = fold.state.series[coupon.series_id]
     if series is None:
         return _Judged(_outcome(Code.SERIES_UNREADABLE, item, coupon), None)
-    attempt = _attempt(fold, org, claim, item, customer, coupon, series)
+    attempt = attempt_of(fold, org, claim, item, customer, coupon, series)
     refused = rules.refusal(attempt)
     if refused:
         return _Judged(_refused(refused, attempt), attempt)
@@ -142,7 +142,7 @@ def _judge_item(fold: Fold, org: Org, claim: Claim, item: Item, customer: Custom
     )
 
 
-def _find(fold: Fold, item: Item, customer: Customer | None) -> Coupon | None:
+def find(fold: Fold, item: Item, customer: Customer | None) -> Coupon | None:
     """By code or id. What names a shared code means the customer's own record of it, if there is one.
 
     The id of somebody else's record of a code open to any user names the code; otherwise it is somebody else's coupon (C9).
@@ -165,7 +165,10 @@ def _is_open(fold: Fold, coupon: Coupon) -> bool:
     return series is not None and series.terms.any_user
 
 
-def _attempt(fold: Fold, org: Org, claim: Claim, item: Item, customer: Customer, coupon: Coupon, series: Series) -> rules.Attempt:
+def attempt_of(
+    fold: Fold, org: Org, claim: Claim, item: Item, customer: Customer, coupon: Coupon, series: Series
+) -> rules.Attempt:
+    """What guards may read of one coupon in one customer's hands."""
     state = fold.state
     return rules.Attempt(
         claim=claim,

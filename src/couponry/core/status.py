@@ -323,8 +323,8 @@ class Code(Enum):
     SOME_FAILED = 201, "Some requests have failed due to errors", "I R", "some items succeeded, some failed"
     USED_BY_ASKER = 706, "Cannot redeem same voucher multiple times", "Q", "C14, C15: the asking customer is who used it"
     NOT_FOUND_BY_GET = 705, "Both coupon code and validation code are invalid", "G", "no such code or id"
-    NOT_RESENT = 709, "Coupon processing failed", "N", "redeemed out, expired or unissued; or resend is off", _V11
-    SMS_FAILED = 704, "Error in sending coupon through SMS", "N", "the gateway refused, or there is no mobile", _V11
+    NOT_RESENT = 709, "Coupon processing failed", "N", "redeemed out, expired or unissued; or resend is off"
+    SMS_FAILED = 704, "Error in sending coupon through SMS", "N", "the gateway refused, or there is no mobile"
     SERIES_FETCHED = 700, "Coupon series fetched successfully", "S", "the item was found"
     COUPONS_RETRIEVED = 1000, "Issued coupons retrieved successfully", "V", "item status of the customer"
     NO_SUCH_CUSTOMER_V11 = (
