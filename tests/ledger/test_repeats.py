@@ -1,17 +1,21 @@
 """Repeats (contract README 10): what is answered again, what is judged anew, and that neither redeems twice."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from couponry.core.commands import Redeem
+from couponry.core.model import Identifier
+from couponry.core.plan import Answer
 from couponry.core.status import Code
 from couponry.store import schema as t
+from couponry.store.customers import delete
 from couponry.store.engine import Database
-from tests.core.world import DAY_MS, NOOR, coupon, coupon_id, key, place, redeem, series
+from tests.core.world import DAY_MS, NOOR, NOW, coupon, coupon_id, customer, key, place, redeem, series
 from tests.ledger.desk import Clock, Desk
-from tests.ledger.rows import miscounts, open_shop, rows, run_sql
+from tests.ledger.rows import miscounts, open_shop, rows, run_sql, write
 from tests.ledger.stranger import holding
 
 REUSABLE = series(1, is_multiple_use_allowed=True, same_user_multiple_redeem=True)
@@ -188,3 +192,32 @@ def test_answer_survives_the_process(database: Database, shop: Database) -> None
     with Desk(database.url) as second:
         (outcome,) = second.outcomes(command)
     assert (outcome.answer, outcome.replayed) == (before, "true")
+
+
+@pytest.mark.parametrize("fields", [{"key": key()}, {}], ids=["key", "bill"])
+def test_stored_answer_knows_no_person(desk: Desk, shop: Database, fields: dict[str, Any]) -> None:
+    """Prevents names and numbers that outlive a deletion: the row has the customer's id, a repeat shows who that is by now."""
+    write(shop, customer(9, first_name="Zelda", mobile="919812399999", email="z@zelda.test"), coupon(9, "Z", customer_id=9))
+    command = redeem("Z", customer=(("mobile", "919812399999"),), **fields)
+    first, again = desk.outcomes(command)[0].answer, desk.outcomes(command)[0].answer
+    assert isinstance(first, Answer)
+    assert first.customer
+    assert first.customer.first_name == "Zelda"
+    assert again == first
+    (row,) = rows(shop, t.idempotency)
+    assert not any(said in row["answer"] for said in (b"Zelda", b"919812399999", b"zelda.test"))
+
+
+@pytest.mark.parametrize("named", [("mobile", "919812300001"), ("id", "1")])
+def test_repeat_after_the_customer_is_deleted(desk: Desk, shop: Database, named: Identifier) -> None:
+    """The first answer, and nobody: also when the number has become somebody else's."""
+    command = redeem("A", customer=(named,), key=key())
+    assert told(desk, command) == (Code.PROCESSED, "")
+    with shop.writing() as tx:
+        delete(tx, 1, 1, NOW)
+    for _ in range(2):
+        (outcome,) = desk.outcomes(command)
+        assert isinstance(outcome.answer, Answer)
+        assert (outcome.answer.status, outcome.replayed, outcome.answer.customer) == (Code.PROCESSED, "true", None)
+        run_sql(shop, "UPDATE customer SET mobile = '919812300001' WHERE id = 2")
+    assert redemptions(shop) == 1

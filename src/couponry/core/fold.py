@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec.structs import replace
+
 from couponry.core import idempotency
 from couponry.core.commands import Issue, Redeem
 from couponry.core.model import Customer, Identifier, Org
@@ -62,12 +64,21 @@ class Fold:
         if stored and idempotency.still_counts(stored, command, org, self.state.now_ms, self.state.reversed_ids):
             if stored.fingerprint != idempotency.request_fingerprint(command):
                 return failure(command, Code.INVALID_INPUT)
-            return Outcome(stored.answer, replayed="true" if command.key else "derived")
+            return Outcome(self._as_known(stored.answer, command), replayed="true" if command.key else "derived")
         answer = judge()
         is_kept = not answer.status.is_service_failure if command.key else answer.status is Code.PROCESSED
         if digest and is_kept:
             is_stored = stored is not None and stored.is_stored
             fingerprint = idempotency.request_fingerprint(command)
-            self.plan.kept.append(Kept(digest, fingerprint, answer, replaces=is_stored))
-            self.state.answers[digest] = StoredAnswer(fingerprint, self.state.now_ms, answer, is_stored)
+            kept = idempotency.impersonal(answer)
+            self.plan.kept.append(Kept(digest, fingerprint, kept, replaces=is_stored))
+            self.state.answers[digest] = StoredAnswer(fingerprint, self.state.now_ms, kept, is_stored)
         return Outcome(answer)
+
+    def _as_known(self, answer: Answer | IssueAnswer, command: Redeem | Issue) -> Answer | IssueAnswer:
+        """An answer with its customer as known by now; with none, if the identifiers no longer mean who it was."""
+        if answer.customer is None:
+            return answer
+        was_id = answer.customer.id
+        matched = self.matched(command.customer or ())
+        return replace(answer, customer=next((each for each in matched if each and each.id == was_id and not each.gone), None))

@@ -4,10 +4,12 @@ from base64 import urlsafe_b64encode
 from hashlib import blake2b
 from typing import Final
 
+from msgspec.structs import replace
+
 from couponry.core.codes import code_key
 from couponry.core.commands import Issue, Redeem
 from couponry.core.limits import ANSWER_KEPT_MS_MAX, HOUR_MS
-from couponry.core.model import Org
+from couponry.core.model import Customer, Org
 from couponry.core.plan import Answer, IssueAnswer
 from couponry.core.state import StoredAnswer
 
@@ -58,6 +60,11 @@ def still_counts(stored: StoredAnswer, command: Redeem | Issue, org: Org, now_ms
         and stored.fingerprint == request_fingerprint(command)
         and reversed_ids.isdisjoint(redemption_ids(stored.answer))
     )
+
+
+def impersonal(answer: Answer | IssueAnswer) -> Answer | IssueAnswer:
+    """An answer as it is kept: of its customer the id alone, so that whoever is forgotten is forgotten here as well."""
+    return replace(answer, customer=Customer(answer.customer.id)) if answer.customer else answer
 
 
 def redemption_ids(answer: Answer | IssueAnswer) -> set[int]:
