@@ -35,6 +35,18 @@ def without_a_mobile(scene: Scene) -> Told:
     return resent(scene, code=code, external_id="ZOE")
 
 
+def written(method: str, **customer: str) -> Any:
+    """What was told of the one customer who was registered or changed."""
+
+    def happens(scene: Scene) -> Told:
+        answer = scene.front.ask("POST", f"/v1.1/customer/{method}", json={"root": {"customer": customer}})
+        (shown,) = answer.json()["response"]["customers"]["customer"]
+        status = shown["item_status"]
+        return Told(answer.status_code, status["code"], status["message"], "retry-after" in answer.headers)
+
+    return happens
+
+
 def asked(path: str, *item: str, **query: Any) -> Any:
     """What the item was told that a read found, or did not."""
 
@@ -48,6 +60,9 @@ READ_IN_V11: Final = MappingProxyType(
     {
         Code.NOT_FOUND_BY_GET: Reach(500, asked("coupon/get", "coupons", "coupon", code="NoSuch")),
         Code.SERIES_FETCHED: Reach(200, asked("coupon/series", "series", "items", "item", id="5001")),
+        Code.CUSTOMER_REGISTERED: Reach(200, written("add", external_id="NEW-IN-V11")),
+        Code.CUSTOMER_UPDATED: Reach(200, written("update", mobile=ARUN, lastname="Das")),
+        Code.CUSTOMER_RETRIEVED: Reach(200, asked("customer/get", "customers", "customer", mobile=ARUN)),
         Code.NOT_RESENT: Reach(500, lambda it: resent(it, code=it.coupon(resendMessageEnabled=False), **MIRA)),
         Code.SMS_FAILED: Reach(500, without_a_mobile),
         Code.COUPONS_RETRIEVED: Reach(200, of_a_customer(ARUN)),

@@ -10,6 +10,7 @@ from couponry.api.operation import Operation
 from couponry.api.parts import Parts
 from couponry.api.v1_1 import customer_coupons as v11_customer_coupons
 from couponry.api.v1_1 import customer_redemptions as v11_customer_redemptions
+from couponry.api.v1_1 import customers as v11_customers
 from couponry.api.v1_1 import get as v11_get
 from couponry.api.v1_1 import isredeemable as v11_isredeemable
 from couponry.api.v1_1 import issue as v11_issue
@@ -52,5 +53,6 @@ AREAS: Final[tuple[Area, ...]] = (
     v11_series,
     v11_customer_coupons,
     v11_customer_redemptions,
+    v11_customers,
     admin_customers,
 )

@@ -327,6 +327,9 @@ class Code(Enum):
     SMS_FAILED = 704, "Error in sending coupon through SMS", "N", "the gateway refused, or there is no mobile"
     SERIES_FETCHED = 700, "Coupon series fetched successfully", "S", "the item was found"
     COUPONS_RETRIEVED = 1000, "Issued coupons retrieved successfully", "V", "item status of the customer"
+    CUSTOMER_REGISTERED = 1000, "Customer registration successful", "C", "item status of a customer who was registered"
+    CUSTOMER_RETRIEVED = 1000, "Customer successfully retrieved", "C", "item status of a customer who was found"
+    CUSTOMER_UPDATED = 1000, "Customer updated successfully", "C", "item status of a customer who was changed"
     NO_SUCH_CUSTOMER_V11 = (
         1012,
         "Cannot find customer with the provided mobile number/external ID/e-mail ID.",

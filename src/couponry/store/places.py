@@ -5,7 +5,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Column, Select, Table, select
+from sqlalchemy import BigInteger, Column, Select, String, Table, select
 
 from couponry.core.model import Org, Place
 from couponry.store import schema as t
@@ -48,6 +48,23 @@ def tills_of(tx: ReadTransaction, org: Org, store_id: int) -> list[Place]:
     site = sites(tx, org, [store_id]).get(store_id)
     found = tx.rows(select(t.till.c.id).where(t.till.c.org_id == org.id, t.till.c.store_id == store_id), {})
     return [site.place(till_id) for till_id in (_NO_TILL, *(row.id for row in found))] if site else []
+
+
+def place_of_redemption(tx: ReadTransaction, org: Org, redemption_id: int) -> Place | None:
+    """Where a redemption was made, to record something else for its till: without what is above the store."""
+    made = t.redemption.c
+    found = tx.rows(select(made.till_id, made.store_id).where(made.org_id == org.id, made.id == redemption_id), {})
+    return Place(found[0].till_id, found[0].store_id, frozenset(), frozenset(), org.zone) if found else None
+
+
+def stores_of(tx: ReadTransaction, org_id: int, till_codes: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Code and name of each till's store, by the till's code. One statement."""
+    keys = tx.dialect.keys("codes", String())
+    in_store = (t.store.c.org_id == t.till.c.org_id) & (t.store.c.id == t.till.c.store_id)
+    source = keys.probing(t.till, "code", index="uq_till_code").join(t.store, in_store)
+    found = select(t.till.c.code, t.store.c.code, t.store.c.name).select_from(source)
+    rows = tx.rows(found, {"org": org_id, **keys.bound([(code,) for code in sorted(till_codes)])})
+    return {till_code: (code, name) for till_code, code, name in rows}
 
 
 def _chains(tx: ReadTransaction, table: Table, own: Column[Any]) -> Select[Any]:

@@ -1,6 +1,7 @@
 """`status`, `item_status` and their texts, as v1.1 writes them (v1.1-coupon, introduction and 9)."""
 
 from collections.abc import Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Final
 
@@ -17,6 +18,9 @@ SUCCESSES: Final = frozenset(
         Code.RESENT,
         Code.SERIES_FETCHED,
         Code.COUPONS_RETRIEVED,
+        Code.CUSTOMER_REGISTERED,
+        Code.CUSTOMER_RETRIEVED,
+        Code.CUSTOMER_UPDATED,
     }
 )
 
@@ -30,6 +34,11 @@ def overall(succeeded: Sequence[bool]) -> Code:
 
 def status(code: Code, *, is_boolean: bool = False) -> dict[str, Node]:
     """The request's status; only issue writes `success` as a boolean."""
+    return dict(_status(code, is_boolean=is_boolean))
+
+
+@cache
+def _status(code: Code, *, is_boolean: bool) -> Tree:
     success = code in SUCCESSES
     return {
         "success": success if is_boolean else truth(success),
