@@ -133,14 +133,36 @@ def redeem_request(codes: Sequence[str], customer: int, number: str) -> bytes:
     return http_request("POST", "/v2/coupon/redeem", headers, json.dumps(body).encode())
 
 
-def redeem_requests(coupons: Coupons) -> Iterator[bytes]:
+def redeem_request_in_json(codes: Sequence[str], customer: int, number: str) -> bytes:
+    """The same by `POST /v1.1/coupon/redeem`, one coupon."""
+    (code,) = codes
+    bill = {"number": number, "amount": "1800"}
+    body = {"root": {"coupon": [{"code": code, "customer": {"mobile": mobile(customer)}, "transaction": [bill]}]}}
+    headers = {**authorization(), "Content-Type": "application/json"}
+    return http_request("POST", "/v1.1/coupon/redeem", headers, json.dumps(body).encode())
+
+
+def redeem_request_in_xml(codes: Sequence[str], customer: int, number: str) -> bytes:
+    """The same in XML."""
+    (code,) = codes
+    bill = f"<transaction><number>{number}</number><amount>1800</amount></transaction>"
+    body = f"<root><coupon><code>{code}</code><customer><mobile>{mobile(customer)}</mobile></customer>{bill}</coupon></root>"
+    headers = {**authorization(), "Content-Type": "application/xml"}
+    return http_request("POST", "/v1.1/coupon/redeem", headers, body.encode())
+
+
+REDEEM_IN: Final = {"v2": redeem_request, "v1.1 json": redeem_request_in_json, "v1.1 xml": redeem_request_in_xml}
+
+
+def redeem_requests(coupons: Coupons, wire: str = "v2") -> Iterator[bytes]:
     """Every coupon of a batch once, in no order that an index or a table has."""
+    request = REDEEM_IN[wire]
     groups = list(range(coupons.count // coupons.together))
     random.Random(coupons.name).shuffle(groups)
     for group in groups:
         first = group * coupons.together
         codes = [coupons.code(serial) for serial in range(first, first + coupons.together)]
-        yield redeem_request(codes, coupons.customer(first), f"{coupons.name}-{group}")
+        yield request(codes, coupons.customer(first), f"{coupons.name}-{group}")
 
 
 def hot_requests(name: str, count: int, size: Size) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from bench.machine import CpuUse
 from bench.pgbench import CLIENTS, PgbenchResult
 from bench.reads import slowdowns
-from bench.scenarios import ALONE, CHECK, HOT, HUNDRED, ISSUE, ISSUE_SEVERAL, SPREAD, Run, Scenario
+from bench.scenarios import ALONE, CHECK, HOT, HUNDRED, ISSUE, ISSUE_SEVERAL, SPREAD, V11_JSON, V11_XML, Run, Scenario
 
 REDEEM_TO_PGBENCH_MIN: Final = {"sqlite": 1.5, "postgresql": 1.0}
 COUPONS_PER_SECOND_MIN: Final = 30_000
@@ -18,6 +18,7 @@ ALONE_P99_MS_MAX: Final = 8.0
 HOT_TO_SPREAD_MIN: Final = 0.8
 ISSUE_TO_REDEEM_MIN: Final = 0.8
 ISSUED_PER_SECOND_MIN: Final = 20_000
+V11_TO_REDEEM_MIN: Final = {V11_JSON: 0.8, V11_XML: 0.5}
 GROWTH_MAX: Final = 1.2
 
 
@@ -88,6 +89,10 @@ def goals(result: DatabaseResult) -> Iterator[Goal]:
     if issued := result.per_second(ISSUE_SEVERAL):
         is_met = issued >= ISSUED_PER_SECOND_MIN
         yield Goal("issue of 500 per request", f">= {ISSUED_PER_SECOND_MIN:,} coupons/s", f"{issued:,.0f}", is_met)
+    for scenario, least in V11_TO_REDEEM_MIN.items():
+        if (redeems := result.per_second(scenario)) and spread:
+            reached = f"{redeems / spread:.2f} x ({redeems:,.0f} / {spread:,.0f})"
+            yield Goal(f"single redeem in {scenario.wire}", f">= {least} x V2", reached, redeems / spread >= least)
     if len(result.growth) > 1:
         few, many = min(result.growth), max(result.growth)
         for name, growth in slowdowns(result.growth[few], result.growth[many]):

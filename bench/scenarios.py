@@ -27,6 +27,7 @@ class Scenario:
     per_second_max: int
     together: int = 1
     label: str = '"code":'
+    wire: Literal["v2", "v1.1 json", "v1.1 xml"] = "v2"
 
     @property
     def success(self) -> int:
@@ -39,6 +40,12 @@ HOT: Final = Scenario("hot-64", "hot", 64, 20_000)
 ALONE: Final = Scenario("redeem-1", "redeem", 1, 2_500)
 HUNDRED: Final = Scenario("redeem-100-together", "redeem", 16, 700, together=100)
 CHECK: Final = Scenario("check-64", "check", 64, 0)
+V11_JSON: Final = Scenario(
+    "v1.1-json-64", "redeem", 64, 14_000, label='"item_status":{"success":"true","code":', wire="v1.1 json"
+)
+V11_XML: Final = Scenario(
+    "v1.1-xml-64", "redeem", 64, 14_000, label="<item_status><success>true</success><code>", wire="v1.1 xml"
+)
 ISSUE: Final = Scenario("issue-64", "issue", 64, 0, label='"redemptionCount":')
 ISSUE_SEVERAL: Final = Scenario("issue-500-together", "issue", 8, 0, together=500, label='"successCount":')
 SCENARIOS: Final = (
@@ -48,6 +55,8 @@ SCENARIOS: Final = (
     HOT,
     Scenario("redeem-256", "redeem", 256, 16_000),
     HUNDRED,
+    V11_JSON,
+    V11_XML,
     Scenario("check-1", "check", 1, 0),
     Scenario("check-16", "check", 16, 0),
     CHECK,
@@ -134,7 +143,8 @@ class Runner:
         if scenario.kind == "hot":
             write_requests(path, hot_requests(name, count, size))
         else:
-            write_requests(path, redeem_requests(self.installation.add(Coupons(name, count, size, scenario.together))))
+            coupons = self.installation.add(Coupons(name, count, size, scenario.together))
+            write_requests(path, redeem_requests(coupons, scenario.wire))
         return path
 
 

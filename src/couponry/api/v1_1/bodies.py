@@ -6,6 +6,7 @@ empty element or text is nothing at all. What no leniency makes the documented s
 
 from collections.abc import Callable
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -36,6 +37,7 @@ IDENTIFIERS: Final = (
     ("card_number", "cardnumber"),
     ("card_external_id", "cardExternalId"),
 )
+_KINDS: Final = MappingProxyType(dict(IDENTIFIERS))
 _ECHOED_ALWAYS: Final = 3
 
 
@@ -52,7 +54,14 @@ class CustomerBody(Struct):
 
     def sent(self) -> Sent:
         """(name, value) as they were sent, in the order of `IDENTIFIERS`."""
-        return tuple((name, (self.id or self.user_id) if name == "id" else getattr(self, name)) for name, _ in IDENTIFIERS)
+        return (
+            ("mobile", self.mobile),
+            ("email", self.email),
+            ("external_id", self.external_id),
+            ("id", self.user_id if self.id in (None, "") else self.id),
+            ("card_number", self.card_number),
+            ("card_external_id", self.card_external_id),
+        )
 
 
 async def body_of(call: Call, seats: Seats, body: type[B], excess: Callable[[B], Code | None]) -> tuple[bytes, B, Seat] | Code:
@@ -91,8 +100,7 @@ def query_identifiers(call: Call) -> Sent:
 
 def customer_of(call: Call, org: Org, sent: Sent) -> tuple[Identifier, ...]:
     """The identifiers that are not empty, each in its normal form."""
-    kinds = dict(IDENTIFIERS)
-    named = tuple((kinds[name], value) for name, value in sent)
+    named = tuple([(_KINDS[name], value) for name, value in sent if value is not None])
     return requests.normal_identifiers(named, claims.country_code(call, org), org.settings.mobile_digits)
 
 

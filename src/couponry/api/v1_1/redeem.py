@@ -66,7 +66,8 @@ class ItemBody(Struct):
     @property
     def bill(self) -> TransactionBody:
         """The one transaction, or an empty one."""
-        return next(iter(bodies.entries_of(self.transaction)), None) or TransactionBody()
+        sent = self.transaction
+        return sent if isinstance(sent, TransactionBody) else sent[0] if sent else TransactionBody()
 
 
 class RedeemBody(Struct):
