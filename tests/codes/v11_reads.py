@@ -47,6 +47,17 @@ def written(method: str, **customer: str) -> Any:
     return happens
 
 
+def of_entities(**query: str) -> Any:
+    """What was told of the first entity."""
+
+    def happens(scene: Scene) -> Told:
+        answer = scene.front.ask("GET", "/v1.1/organization/entities", params=query)
+        status = answer.json()["response"]["organization"]["entities"]["entity"][0]["item_status"]
+        return Told(answer.status_code, status["code"], status["message"], "retry-after" in answer.headers)
+
+    return happens
+
+
 def asked(path: str, *item: str, **query: Any) -> Any:
     """What the item was told that a read found, or did not."""
 
@@ -63,6 +74,8 @@ READ_IN_V11: Final = MappingProxyType(
         Code.CUSTOMER_REGISTERED: Reach(200, written("add", external_id="NEW-IN-V11")),
         Code.CUSTOMER_UPDATED: Reach(200, written("update", mobile=ARUN, lastname="Das")),
         Code.CUSTOMER_RETRIEVED: Reach(200, asked("customer/get", "customers", "customer", mobile=ARUN)),
+        Code.ENTITIES_FOUND: Reach(200, of_entities(type="STORE")),
+        Code.ENTITIES_NOT_FOUND: Reach(500, of_entities(type="TILL", id="999999999")),
         Code.NOT_RESENT: Reach(500, lambda it: resent(it, code=it.coupon(resendMessageEnabled=False), **MIRA)),
         Code.SMS_FAILED: Reach(500, without_a_mobile),
         Code.COUPONS_RETRIEVED: Reach(200, of_a_customer(ARUN)),

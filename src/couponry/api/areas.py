@@ -14,10 +14,11 @@ from couponry.api.v1_1 import customers as v11_customers
 from couponry.api.v1_1 import get as v11_get
 from couponry.api.v1_1 import isredeemable as v11_isredeemable
 from couponry.api.v1_1 import issue as v11_issue
+from couponry.api.v1_1 import organization as v11_organization
 from couponry.api.v1_1 import redeem as v11_redeem
 from couponry.api.v1_1 import resend as v11_resend
 from couponry.api.v1_1 import series as v11_series
-from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, otp, redeem, series, transactions
+from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, otp, redeem, series, tills, transactions
 
 
 class Area(Protocol):
@@ -54,5 +55,7 @@ AREAS: Final[tuple[Area, ...]] = (
     v11_customer_coupons,
     v11_customer_redemptions,
     v11_customers,
+    v11_organization,
+    tills,
     admin_customers,
 )

@@ -20,7 +20,7 @@ class Code(Enum):
 
     Where: the endpoint keys of status-codes (I issue, M issue multiple, R redeem, Q redeemability, U update and A reactivate a
     redemption, K revoke, X expiry, S series, G coupon, N resend, V customer coupons, F upload, * any), and C customers, T their
-    transactions, O validation codes. A code without a topic can be answered today.
+    transactions, O validation codes, E entities of an org. A code without a topic can be answered today.
     """
 
     number: int
@@ -330,6 +330,8 @@ class Code(Enum):
     CUSTOMER_REGISTERED = 1000, "Customer registration successful", "C", "item status of a customer who was registered"
     CUSTOMER_RETRIEVED = 1000, "Customer successfully retrieved", "C", "item status of a customer who was found"
     CUSTOMER_UPDATED = 1000, "Customer updated successfully", "C", "item status of a customer who was changed"
+    ENTITIES_FOUND = 3200, "Entity search successful", "E", "item status of a store, till, zone or concept"
+    ENTITIES_NOT_FOUND = 3202, "Organization entities not found", "E", "the org has none such"
     NO_SUCH_CUSTOMER_V11 = (
         1012,
         "Cannot find customer with the provided mobile number/external ID/e-mail ID.",

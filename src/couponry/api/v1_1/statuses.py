@@ -21,6 +21,7 @@ SUCCESSES: Final = frozenset(
         Code.CUSTOMER_REGISTERED,
         Code.CUSTOMER_RETRIEVED,
         Code.CUSTOMER_UPDATED,
+        Code.ENTITIES_FOUND,
     }
 )
 
