@@ -164,7 +164,8 @@ def test_bodies_that_are_no_object(front: Front, status: int, body: bytes) -> No
         (744, b'"couponSeriesAudience": "[[[["'),
         (400, rb'"tag": "\ud800"'),
         (200, rb'"tag": "\u0000", "customPropertyMap": {"\u0000": "\u0000"}'),
-        (200, b'"validTillDate": "0001-01-01", "dvsExpiryDate": "0001-01-01"'),
+        (744, b'"validTillDate": "0001-01-01"'),
+        (744, b'"dvsExpiryDate": "0001-01-01"'),
         (200, b'"validTillDateTime": "9999-12-31T23:59:59"'),
     ],
 )
@@ -397,8 +398,61 @@ def test_unreadable_terms(shop: Shop, front: Front) -> None:
     made = create(front)
     with shop.database.writing() as tx:
         tx.connection.execute(text(f"UPDATE series_version SET terms = '' WHERE series_id = {made['id']}"))
-    for response in (front.ask("GET", PATH), front.ask("PUT", f"{PATH}/{made['id']}", json={"description": "x"})):
+    by_id = front.ask("GET", PATH, params={"ids": made["id"]})
+    for response in (by_id, front.ask("PUT", f"{PATH}/{made['id']}", json={"description": "x"})):
         assert (response.status_code, response.json()["errors"][0]["code"]) == (500, 788)
+
+
+def break_terms(shop: Shop, series_id: int, **fields: Any) -> None:
+    with shop.database.writing() as tx:
+        where = "WHERE series_id = :id"
+        (row,) = tx.rows(text(f"SELECT terms FROM series_version {where}"), {"id": series_id})
+        broken = msgspec.json.encode({**msgspec.json.decode(row.terms), **fields}).decode()
+        tx.connection.execute(text(f"UPDATE series_version SET terms = :terms {where}"), {"id": series_id, "terms": broken})
+
+
+def test_one_broken_series_hides_no_other(shop: Shop, front: Front) -> None:
+    good, bad = create(front)["id"], create(front)["id"]
+    break_terms(shop, bad, redemptionRange="[" * 100_000)
+    for query in ({}, {"ids": f"{good},{bad}"}):
+        response = front.ask("GET", PATH, params=query)
+        assert response.status_code == 200
+        found = [one["id"] for one in response.json()["entity"]]
+        assert good in found
+        assert bad not in found
+        (warning,) = response.json()["warnings"]
+        assert (warning["status"], warning["code"], str(bad) in warning["message"]) == (False, 788, True)
+
+
+@pytest.mark.parametrize(
+    ("broken", "sent"),
+    [
+        ({"redemptionRange": "{"}, {"redemptionRange": '{"dow":[1]}'}),
+        ({"redeemAtStore": "none", "discountType": "HALF"}, {"redeemAtStore": "[310]", "discountType": "PERC"}),
+        ({"clientHandlingType": "OTHER"}, {"clientHandlingType": "DISC_CODE_PIN"}),
+        ({"priority": "high"}, {"priority": 0}),
+        ({"description": 5}, {"description": "Ten off"}),
+    ],
+)
+def test_update_mends_what_it_sends(shop: Shop, front: Front, broken: dict[str, Any], sent: dict[str, Any]) -> None:
+    """Prevents a series that only a hand in the database can repair; and one that is repaired by dropping what it said."""
+    made = create(front, clientHandlingType="DISC_CODE_PIN", info="kept", maxRedeem=7)
+    break_terms(shop, made["id"], **broken)
+    assert front.ask("PUT", f"{PATH}/{made['id']}", json={"tag": "x"}).json()["errors"][0]["code"] == 788
+    change(front, made["id"], **sent)
+    (mended,) = read(front, ids=made["id"])
+    changing = {"lastUsed", "numTotal", "warnings"}
+    assert {name: value for name, value in mended.items() if name not in changing} == {
+        name: value for name, value in {**made, **sent}.items() if name not in changing
+    }
+
+
+@pytest.mark.parametrize("name", ["zone", "maxRedeem", "redemptionOrgEntityDetails"])
+def test_what_stands_in_rows_of_its_own_is_not_mended(shop: Shop, front: Front, name: str) -> None:
+    made = create(front)
+    break_terms(shop, made["id"], **{name: "x"})
+    response = front.ask("PUT", f"{PATH}/{made['id']}", json={**LEAST, name: [] if name.startswith("red") else 5})
+    assert response.json()["errors"][0]["code"] == 788
 
 
 def test_access(shop: Shop, front: Front) -> None:

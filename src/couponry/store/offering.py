@@ -5,6 +5,7 @@ Uniqueness is looked up before and kept by the indexes: who loses a race collide
 
 from collections.abc import Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any, Final, cast
 
 import msgspec
@@ -15,6 +16,7 @@ from couponry.core import ids
 from couponry.core.codes import code_key
 from couponry.core.model import Org, Terms
 from couponry.core.problem import Problem
+from couponry.core.rules.mending import mended
 from couponry.core.rules.series import AUDIENCE, changed_terms, code_space_problem, terms_from_wire
 from couponry.store import caps, serials
 from couponry.store import schema as t
@@ -85,11 +87,15 @@ def create_series(
 def update_series(tx: WriteTransaction, org: Org, series_id: int, fields: Mapping[str, Any], author: Author) -> Offered | Problem:
     """Let a next version follow in which these fields are as sent (v2-coupon 11.2); none when nothing changes.
 
+    Terms that cannot be used are mended by an update that sends what is wrong with them; by any other they stay so (788).
+
     The series' row stays locked, so that of two updates at once the second follows the first.
     """
     if not _locked(tx, org.id, series_id):
         return Problem(755, "invalid coupon series id")
-    (before,) = read_series(tx, org.id, [series_id])
+    broken: list[int] = []
+    readable = read_series(tx, org.id, [series_id], unreadable=broken)
+    (before,) = readable or read_series(tx, org.id, broken, read=partial(mended, fields=fields))
     audience = audience_of(fields.get(AUDIENCE))
     if isinstance(audience, Problem):
         return audience
@@ -108,7 +114,7 @@ def update_series(tx: WriteTransaction, org: Org, series_id: int, fields: Mappin
     if fields.get("campaignId") not in (None, ""):
         campaign_id = _campaigns(tx, org.id, [terms]).get(terms.campaign_id)
     terms = _without_campaign(terms, campaign_id)
-    if terms == before.series.terms and campaign_id == before.campaign_id and audience is None:
+    if not broken and terms == before.series.terms and campaign_id == before.campaign_id and audience is None:
         return before
     if refused := _recapped(tx, before, terms):
         return refused

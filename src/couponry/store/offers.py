@@ -1,6 +1,6 @@
 """Series as they are offered: their current terms with what has become of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -51,15 +51,36 @@ class Offered(Struct, frozen=True):
         return max(0, self.counts.uploaded - self.counts.issued)
 
 
-def read_series(tx: ReadTransaction, org_id: int, ids: Sequence[int]) -> list[Offered]:
+Read = Callable[[int, int, str], Series | None]
+"""A series from its id, version and stored terms; None when they cannot be used."""
+
+
+def read_series(
+    tx: ReadTransaction,
+    org_id: int,
+    ids: Sequence[int],
+    *,
+    read: Read = series_from_text,
+    unreadable: list[int] | None = None,
+) -> list[Offered]:
     """Those of these series that there are, in the order asked for. Two statements, whatever was issued.
 
-    Raises SeriesUnreadable (788).
+    Raises SeriesUnreadable (788) for terms that cannot be used; where there is a list for the ids of such series, they are left
+    out and put there.
     """
     wanted = tx.dialect.keys("wanted", BigInteger())
     parameters = {org_parameter().key: org_id, **wanted.bound([(series_id,) for series_id in dict.fromkeys(ids)])}
     counts = {series_id: _counts(row) for series_id, *row in tx.rows(_summed(wanted), parameters)}
-    found = {row.id: _offered(org_id, row, counts.get(row.id, Counts())) for row in tx.rows(_current(wanted), parameters)}
+    found = {}
+    for row in tx.rows(_current(wanted), parameters):
+        series = read(row.id, row.version, row.terms)
+        if series:
+            own = counts.get(row.id, Counts())
+            found[row.id] = Offered(org_id, series, row.created_ms, row.created_by, row.campaign_id, own)
+        elif unreadable is None:
+            raise SeriesUnreadable(row.id)
+        else:
+            unreadable.append(row.id)
     return [found[series_id] for series_id in dict.fromkeys(ids) if series_id in found]
 
 
@@ -71,9 +92,19 @@ class Place(Struct, frozen=True):
 
 
 def list_series(
-    tx: ReadTransaction, org_id: int, *, ids: Sequence[int] | None, place: Place | None, limit: int, offset: int
+    tx: ReadTransaction,
+    org_id: int,
+    *,
+    ids: Sequence[int] | None,
+    place: Place | None,
+    limit: int,
+    offset: int,
+    unreadable: list[int] | None = None,
 ) -> list[Offered]:
-    """Series newest first; by id, and by what they are tagged to directly, where asked for. Three statements at most."""
+    """Series newest first; by id, and by what they are tagged to directly, where asked for. Three statements at most.
+
+    `unreadable` is as `read_series` has it.
+    """
     series = t.series.c
     found: Select[Any] = select(series.id).where(series.org_id == org_id)
     parameters: dict[str, Any] = {}
@@ -89,7 +120,7 @@ def list_series(
         found = found.where(series.id.in_(tagged))
         parameters |= keys.bound([(entity_id,) for entity_id in place.ids])
     rows = tx.rows(found.order_by(series.id.desc()).limit(limit).offset(offset), parameters)
-    return read_series(tx, org_id, [row.id for row in rows]) if rows else []
+    return read_series(tx, org_id, [row.id for row in rows], unreadable=unreadable) if rows else []
 
 
 def _current(wanted: Keys) -> Select[Any]:
@@ -111,10 +142,3 @@ def _summed(wanted: Keys) -> Select[Any]:
 
 def _counts(row: Sequence[Any]) -> Counts:
     return Counts(*(int(value or 0) for value in row))
-
-
-def _offered(org_id: int, row: Any, counts: Counts) -> Offered:  # noqa: ANN401 - a row of `_current`
-    series = series_from_text(row.id, row.version, row.terms)
-    if series is None:
-        raise SeriesUnreadable(row.id)
-    return Offered(org_id, series, row.created_ms, row.created_by, row.campaign_id, counts, row.campaign_name or "")

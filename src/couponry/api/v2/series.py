@@ -63,14 +63,15 @@ class AllSeries:
         if refused or isinstance(org, Code) or isinstance(asked, Code):
             v2_failure(refused or Code.MALFORMED).write(resp)
             return
-        found = await self._back_office.read(lambda tx: list_series(tx, org.id, **asked.filters))
+        broken: list[int] = []
+        found = await self._back_office.read(lambda tx: list_series(tx, org.id, **asked.filters, unreadable=broken))
         if not found and asked.must_find:
-            found = Code.INVALID_SERIES_ID
+            found = Code.SERIES_UNREADABLE if broken else Code.INVALID_SERIES_ID
         if isinstance(found, Code):
             v2_failure(found).write(resp)
             return
         entity = [series_fields(row, org.zone, unlimited_total=_UNLIMITED) for row in found]
-        Reply(200, _ENCODE({"entity": entity, "warnings": []})).write(resp)
+        Reply(200, _ENCODE({"entity": entity, "warnings": [_left_out(series_id) for series_id in broken]})).write(resp)
 
 
 class OneSeries:
@@ -152,6 +153,12 @@ def _warnings(org: Org, row: Offered) -> list[E]:
     tags = [f"{name} has an unknown tag {{{{{tag}}}}}" for name, text in templates.items() for tag in unknown_tags(text)]
     odds = code_space_warning(terms, org.settings, row.counts.issued)
     return [_remark(text) for text in (*tags, *([odds] if odds else []))]
+
+
+def _left_out(series_id: int) -> E:
+    """788, and which series it is about: one that is broken hides no other."""
+    why = Code.SERIES_UNREADABLE
+    return E(status=False, code=why.number, message=f"{why.message}; series {series_id} is left out")
 
 
 def _remark(text: str) -> E:
