@@ -103,7 +103,9 @@ PAGE_ITEMS_MAX: Final = 500
 SERIES_OFFSET_MAX: Final = 1_000_000
 CAMPAIGN_SERIES_MAX: Final = 1_000
 PAGE_ITEMS: Final = 100
-COUPONS_LISTED_MAX: Final = 10_000
+# A list without pages may print the terms with each coupon: usually 4 KB, and never more than the assert below says.
+COUPONS_LISTED_MAX: Final = 1_000
+LIST_BYTES_MAX: Final = 64 * 1024 * 1024
 REDEMPTIONS_LISTED_MAX: Final = 100
 REDEMPTIONS_SHOWN: Final = 10
 
@@ -168,5 +170,6 @@ assert LOCK_WAIT_HASTY_MS_MAX * BATCH_COMMANDS_MAX.bit_length() <= LOCK_WAIT_IN_
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
 assert HOOK_TRIES_MAX * HOOK_CONNECT_MS_MAX + HOOK_PAUSE_MS_MAX < HOOK_MS_MAX < REQUEST_BUDGET_MS_MAX
 assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
+assert max(COUPONS_LISTED_MAX, PAGE_ITEMS_MAX) * TERMS_BYTES_MAX <= LIST_BYTES_MAX, "terms must not make an answer of any size"
 assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"
 assert int(MONEY_MAX) * MONEY_SCALE < 2**63, "money must fit a 64-bit column"
