@@ -1,24 +1,22 @@
 """Whether redeems and reads slow down as coupons pile up."""
 
+import time
 from contextlib import ExitStack
 from typing import Final
 
 from bench import reads
-from bench.data import Coupons
+from bench.fill import fill
 from bench.installation import Installation
 from bench.scenarios import SPREAD, Pace, Run, Runner
 
 FEW_COUPONS: Final = 100_000
-# Imported in files of this many rows.
-FILE_ROWS: Final = 1_000_000
 
 
 def grown(installation: Installation, many: int) -> Installation:
     """The same with so many coupons."""
-    missing = many - installation.size.coupons
-    for at in range(0, missing, FILE_ROWS):
-        installation.add(Coupons(f"G{_letters(at // FILE_ROWS)}", min(FILE_ROWS, missing - at), installation.size))
-    installation.couponry.settle()
+    couponry, size = installation.couponry, installation.size
+    fill(couponry, installation.org_id, size, many - size.coupons, time.time_ns() // 1_000_000)
+    couponry.settle()
     return installation
 
 
@@ -35,7 +33,3 @@ def measured(installations: dict[int, Installation], pace: Pace, database_pid: i
                 found[count].append(runner.run(SPREAD))
                 found[count] += reads.measured(readers, Pace(pace.warmup_s, pace.seconds, 1), database_pid)
     return found
-
-
-def _letters(number: int) -> str:
-    return "".join(chr(ord("A") + int(digit)) for digit in str(number))
