@@ -13,8 +13,8 @@ TOKEN = "/v3/oauth/token/generate"
 class Admin:
     """Asks as an OAuth client with the admin scope of one shop."""
 
-    def __init__(self, shop: Shop, front: Front) -> None:
-        shop.client(key=KEY, is_admin=True)
+    def __init__(self, shop: Shop, front: Front, **client: Any) -> None:
+        shop.client(key=KEY, is_admin=True, **client)
         self._front = front
         answer = front.ask("POST", TOKEN, json={"key": KEY, "secret": "pLz8"}, auth=None)
         self.headers = {"Authorization": f"Bearer {answer.json()['data']['accessToken']}"}

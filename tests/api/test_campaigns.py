@@ -167,6 +167,12 @@ def test_list(shop: Shop, admin: Admin) -> None:
         assert refused(admin, "GET", PATH, params=query) == (400, 629)
 
 
+@pytest.mark.parametrize(("campaign_id", "told"), [("abc", (400, 400)), ("%20", (400, 400)), ("9" * 40, (404, "unknown"))])
+def test_ids_that_are_none(admin: Admin, campaign_id: str, told: tuple[int, object]) -> None:
+    for method, path in (("GET", ""), ("PATCH", ""), ("POST", "/pause")):
+        assert refused(admin, method, f"{PATH}/{campaign_id}{path}", json={}) == told
+
+
 def test_number_in_a_series(front: Front, admin: Admin) -> None:
     """`campaignId` puts a series into a campaign that there is; any other number is only echoed."""
     one, two = made(admin), made(admin)

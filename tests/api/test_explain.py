@@ -304,6 +304,13 @@ class TestRefusals:
             assert (answer["code"], answer["message"]) == (item["code"], item["message"])
             assert answer["customerId"] == item["customerId"]
 
+    def test_issues_cannot_be_explained(self, shop: Shop, front: Front, admin: Admin) -> None:
+        shop.series(seriesCode="SMALL", maxCreate="0")
+        (made,) = front.ask("GET", "/v2/coupon/series", params={"limit": 1}).json()["entity"]
+        front.ask("POST", "/v2/coupon/issue", json={"seriesId": made["id"], "customer": {"mobile": "919812300001"}})
+        (item,) = self.listed(admin)
+        assert (item["codeSent"], item["couponId"], item["seriesId"], item["explain"]) == ("", None, made["id"], None)
+
     @pytest.mark.parametrize(
         ("query", "count"),
         [

@@ -143,6 +143,12 @@ def test_rate_limit(shop: Shop) -> None:
         assert front.ask("POST", REDEEM, json=GOOD, auth=(TILL, "0" * 32)).status_code == 401
 
 
+def test_rate_limit_of_a_write_whose_path_is_read_too(shop: Shop) -> None:
+    with shop.front(rate_limit_customer_add=1) as front:
+        assert 429 in [front.ask("POST", "/v2/customers", json={}).status_code for _ in range(4)]
+        assert 429 not in [front.ask("GET", "/v2/customers", params={"mobile": "919812300001"}).status_code for _ in range(4)]
+
+
 def test_options_is_no_method_of_the_api(shop: Shop) -> None:
     with shop.front() as front:
         assert front.ask("OPTIONS", REDEEM).json()["errors"][0]["code"] == 405

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from couponry.core.status import Code
 from couponry.store import schema as t
@@ -393,6 +394,15 @@ class TestAdmin:
         again = admin.ask("POST", f"/redemptions/{redemption_id}/reverse", json={})
         assert again.headers["content-type"] == "application/problem+json"
         assert (again.status_code, again.json()["code"]) == (404, 510)
+
+    def test_reversal_needs_no_till(self, shop: Shop, front: Front) -> None:
+        """The till of the redemption stands for an administrator, who has none."""
+        redemption_id = redeemed(shop, front)
+        admin = Admin(shop, front, till=None)
+        assert admin.ask("POST", f"/redemptions/{redemption_id}/reverse", json={}).status_code == 200
+        with shop.database.reading() as tx:
+            (row,) = tx.rows(select(t.redemption.c.till_id, t.redemption.c.reversed_till_id), {})
+        assert row == (shop.till_id, shop.till_id)
 
     @pytest.mark.parametrize(
         ("redemption_id", "body", "status", "code"),

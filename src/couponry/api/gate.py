@@ -74,7 +74,7 @@ class Gate:
         if refused:
             _refuse(req, resp, refused)
             return
-        wait_s = self._rates.wait_s(path, principal.scope)
+        wait_s = self._rates.wait_s(req.method, path, principal.scope)
         if wait_s:
             _refuse(req, resp, Code.RATE_LIMITED)
             resp.set_header("Retry-After", str(wait_s))

@@ -10,7 +10,8 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-# Which setting limits an endpoint. The path is enough: a wrong method is turned away after the rate limit.
+# Which setting limits an endpoint. The path is enough, as a wrong method is turned away after the rate limit; where reads share
+# the path of a limited write, the method stands before it.
 OPERATIONS: Final = MappingProxyType(
     {
         "/v2/coupon/redeem": "REDEEM",
@@ -20,6 +21,7 @@ OPERATIONS: Final = MappingProxyType(
         "/v1.1/coupon/isredeemable": "IS_REDEEMABLE",
         "/v1.1/coupon/series": "V11_SERIES",
         "/v1.1/customer/add": "CUSTOMER_ADD",
+        "POST /v2/customers": "CUSTOMER_ADD",
         "/v2/coupon/issue": "V2_ISSUE",
         "/v2/coupon/issue/multiple": "V2_ISSUE",
         "/v2/coupon/bulk/issue": "BULK_ISSUE",
@@ -28,7 +30,7 @@ OPERATIONS: Final = MappingProxyType(
 
 
 class Rates:
-    """The limits that are on; an operation without one costs a dictionary look-up."""
+    """The limits that are on; an operation without one costs two dictionary look-ups."""
 
     def __init__(self, per_minute: Mapping[str, int]) -> None:
         self._items = {
@@ -38,9 +40,9 @@ class Rates:
         }
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage()) if self._items else None
 
-    def wait_s(self, path: str, scope: str) -> int:
+    def wait_s(self, method: str, path: str, scope: str) -> int:
         """0 when the request may pass, else the seconds after which to try again."""
-        item = self._items.get(path)
+        item = self._items.get(path) or self._items.get(f"{method} {path}")
         if item is None or self._limiter is None or self._limiter.hit(item, scope):
             return 0
         reset_s = self._limiter.get_window_stats(item, scope).reset_time

@@ -18,7 +18,7 @@ from couponry.api.operation import Operation, Parameter
 from couponry.api.parts import Parts
 from couponry.api.seats import org_of
 from couponry.api.v2.replies import answered
-from couponry.api.v2.requests import Id, id_of, is_json
+from couponry.api.v2.requests import Id, coupon_id_of, id_of, is_json
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.status import Code
@@ -165,20 +165,21 @@ class OneCampaign:
 
     async def on_get(self, req: Call, resp: falcon.asgi.Response, campaign_id: str) -> None:
         """Read."""
-        org = org_of(req)
-        if isinstance(org, Code):
-            admin_failure(org).write(resp)
+        org, number = org_of(req), _number(campaign_id)
+        if isinstance(org, Code) or isinstance(number, Code):
+            _refused(org if isinstance(org, Code) else number).write(resp)
             return
-        read = partial(campaigns.read_campaign, org_id=org.id, campaign_id=id_of(campaign_id) or 0)
+        read = partial(campaigns.read_campaign, org_id=org.id, campaign_id=number)
         _shown(await self._office.read(read), org, self._clock()).write(resp)
 
     async def on_patch(self, req: Call, resp: falcon.asgi.Response, campaign_id: str) -> None:
         """Change what is sent."""
-        org, draft = org_of(req), await _draft(req)
-        if isinstance(org, Code) or not isinstance(draft, Draft):
+        org, number = org_of(req), _number(campaign_id)
+        draft = number if isinstance(number, Code) else await _draft(req)
+        if isinstance(org, Code) or isinstance(number, Code) or not isinstance(draft, Draft):
             _refused(org if isinstance(org, Code) else draft).write(resp)
             return
-        now_ms, number = self._clock(), id_of(campaign_id) or 0
+        now_ms = self._clock()
         change = partial(campaigns.change_campaign, org_id=org.id, campaign_id=number, draft=draft, now_ms=now_ms)
         _shown(await self._office.write(change), org, now_ms).write(resp)
 
@@ -191,13 +192,19 @@ class Move:
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response, campaign_id: str) -> None:
         """Move to the state."""
-        org = org_of(req)
-        if isinstance(org, Code):
-            admin_failure(org).write(resp)
+        org, number = org_of(req), _number(campaign_id)
+        if isinstance(org, Code) or isinstance(number, Code):
+            _refused(org if isinstance(org, Code) else number).write(resp)
             return
-        now_ms, number = self._clock(), id_of(campaign_id) or 0
+        now_ms = self._clock()
         move = partial(campaigns.move_campaign, org_id=org.id, campaign_id=number, state=self._state, now_ms=now_ms)
         _shown(await self._office.write(move), org, now_ms).write(resp)
+
+
+def _number(campaign_id: str) -> int | Code:
+    """The id in the path; 400 for what is no number, as of other admin ids."""
+    found = coupon_id_of(campaign_id)
+    return found if isinstance(found, int) else Code.MALFORMED
 
 
 async def _draft(call: Call) -> Draft | Problem | Code:

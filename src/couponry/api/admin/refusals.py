@@ -1,5 +1,6 @@
 """`GET /admin/v1/refusals`: what was refused, newest first, each with the question that explains it."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
@@ -31,7 +32,7 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 
 
 class Refusal(Struct, frozen=True, rename="camel"):
-    """A refusal as it was recorded; `explain` is where to read more of it."""
+    """A refusal as it was recorded; `explain` is where to read more of it, null for an issue: it named no coupon to explain."""
 
     id: int
     code: int
@@ -45,7 +46,7 @@ class Refusal(Struct, frozen=True, rename="camel"):
     transaction_number: str
     amount: int | float | None
     request_id: str
-    explain: str
+    explain: str | None
 
 
 class RefusalPage(Struct, frozen=True):
@@ -59,7 +60,7 @@ OPERATIONS: Final = (
     Operation(
         _PATH,
         "get",
-        "Refused redemptions, newest first",
+        "Refused redemptions and issues, newest first; an issue has neither codeSent nor couponId, and no explain",
         RefusalPage,
         ProblemDetails,
         parameters=(
@@ -149,5 +150,9 @@ def _refusal(row: refusals.Recorded, org: Org) -> Refusal:
         transaction_number=row.transaction_number,
         amount=None if row.amount is None else number(row.amount),
         request_id=row.request_id,
-        explain=f"{EXPLAIN}?{urlencode({name: value for name, value in asked.items() if value not in (None, '')})}",
+        explain=_link(asked) if asked["code"] else None,
     )
+
+
+def _link(asked: Mapping[str, object]) -> str:
+    return f"{EXPLAIN}?{urlencode({name: value for name, value in asked.items() if value not in (None, '')})}"

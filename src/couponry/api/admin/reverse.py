@@ -7,21 +7,22 @@ import falcon.asgi
 import msgspec
 from msgspec import Struct
 
-from couponry.api.call import Call
+from couponry.api.back_office import BackOffice
+from couponry.api.call import Call, Reply
 from couponry.api.envelopes import ProblemDetails, admin_failure, problem
-from couponry.api.operation import GATE_HEADERS, Operation, Parameter
+from couponry.api.operation import Operation, Parameter
 from couponry.api.parts import Parts
-from couponry.api.seats import Seats
-from couponry.api.v2 import claims
+from couponry.api.seats import org_of
 from couponry.api.v2.lifecycle_requests import reason_of
 from couponry.api.v2.replies import answered
-from couponry.api.v2.requests import coupon_id_of
+from couponry.api.v2.requests import coupon_id_of, decoded
 from couponry.core.commands import Reverse
 from couponry.core.model import REVERSAL_REASONS
 from couponry.core.plan import ReverseAnswer
 from couponry.core.problem import Problem
 from couponry.core.status import Code
 from couponry.ledger import Ledger
+from couponry.store.places import place_of_redemption
 
 PATH: Final = "/admin/v1/redemptions/{redemption_id}/reverse"
 _HTTP_STATUS: Final = MappingProxyType({Code.INVALID_REDEMPTION_IDS: 404, Code.REVOKED: 409})
@@ -48,7 +49,7 @@ OPERATIONS: Final = (
         Reversed,
         ProblemDetails,
         ReverseBody,
-        (Parameter("redemption_id", "path", "id of the redemption"), *GATE_HEADERS),
+        (Parameter("redemption_id", "path", "id of the redemption"),),
         codes=(Code.INVALID_INPUT,),
         refusal_status=400,
         refusals=tuple((status, f"{code.number} {code.message}") for code, status in _HTTP_STATUS.items()),
@@ -59,39 +60,44 @@ _DECODE: Final = msgspec.json.Decoder(ReverseBody).decode
 
 def routes(parts: Parts) -> dict[str, object]:
     """The resource of this module."""
-    return {PATH: Reversal(Seats(parts.attribution), parts.ledger)}
+    return {PATH: Reversal(parts.back_office, parts.ledger)}
 
 
 class Reversal:
-    """Undo one redemption."""
+    """Undo one redemption. It is recorded for the till that redeemed: an administrator stands at none."""
 
-    def __init__(self, seats: Seats, ledger: Ledger) -> None:
-        self._seats = seats
+    def __init__(self, office: BackOffice, ledger: Ledger) -> None:
+        self._office = office
         self._ledger = ledger
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response, redemption_id: str) -> None:
         """Judge and reverse: 404 where there is nothing to undo, 409 for a revoked coupon."""
         command = await self._command(req, redemption_id)
         if isinstance(command, Code):
-            admin_failure(command).write(resp)
+            _refused(command).write(resp)
             return
         answer = (await self._ledger.submit(command)).answer
         assert isinstance(answer, ReverseAnswer), "a reversal is answered by nothing else"
-        code = answer.status
-        if code is Code.PROCESSED:
+        if answer.status is Code.PROCESSED:
             answered(Reversed(command.redemption_ids[0], command.reason)).write(resp)
-        elif code in _HTTP_STATUS:
-            problem(Problem(code.number, code.message), _HTTP_STATUS[code]).write(resp)
         else:
-            admin_failure(code).write(resp)
+            _refused(answer.status).write(resp)
 
     async def _command(self, call: Call, redemption_id: str) -> Reverse | Code:
-        taken = await claims.take(call, self._seats, _DECODE, lambda _: None)
-        if isinstance(taken, Code):
-            return taken
-        _, body, seat = taken
-        found = coupon_id_of(redemption_id)
-        if found is None or isinstance(found, Code):
+        raw = await call.body()
+        body = raw if isinstance(raw, Code) else decoded(raw, _DECODE)
+        if isinstance(body, Code):
+            return body
+        org, found, reason = org_of(call), coupon_id_of(redemption_id), reason_of(body.reason)
+        if isinstance(org, Code):
+            return org
+        if not isinstance(found, int):
             return Code.MALFORMED
-        reason = reason_of(body.reason)
-        return reason if isinstance(reason, Code) else Reverse(seat.org.id, seat.till.place, (found,), reason, call.request_id)
+        if isinstance(reason, Code):
+            return reason
+        place = await self._office.read(lambda tx: place_of_redemption(tx, org, found) or Code.INVALID_REDEMPTION_IDS)
+        return place if isinstance(place, Code) else Reverse(org.id, place, (found,), reason, call.request_id)
+
+
+def _refused(code: Code) -> Reply:
+    return problem(Problem(code.number, code.message), _HTTP_STATUS[code]) if code in _HTTP_STATUS else admin_failure(code)
