@@ -87,7 +87,7 @@ def test_bodies_that_are_no_object(admin: Admin) -> None:
 
 
 def test_unknown_campaigns(admin: Admin) -> None:
-    for wrong in ("7001", "x", "9" * 40, "-1"):
+    for wrong in ("7001", "0", "9" * 40):
         assert refused(admin, "GET", f"{PATH}/{wrong}") == (404, "unknown")
         assert refused(admin, "PATCH", f"{PATH}/{wrong}", json={"name": "x"}) == (404, "unknown")
         assert refused(admin, "POST", f"{PATH}/{wrong}/pause") == (404, "unknown")
@@ -167,10 +167,10 @@ def test_list(shop: Shop, admin: Admin) -> None:
         assert refused(admin, "GET", PATH, params=query) == (400, 629)
 
 
-@pytest.mark.parametrize(("campaign_id", "told"), [("abc", (400, 400)), ("%20", (400, 400)), ("9" * 40, (404, "unknown"))])
-def test_ids_that_are_none(admin: Admin, campaign_id: str, told: tuple[int, object]) -> None:
+@pytest.mark.parametrize("campaign_id", ["abc", "-1", "%20"])
+def test_ids_that_are_no_numbers(admin: Admin, campaign_id: str) -> None:
     for method, path in (("GET", ""), ("PATCH", ""), ("POST", "/pause")):
-        assert refused(admin, method, f"{PATH}/{campaign_id}{path}", json={}) == told
+        assert refused(admin, method, f"{PATH}/{campaign_id}{path}", json={}) == (400, 400)
 
 
 def test_number_in_a_series(front: Front, admin: Admin) -> None:
