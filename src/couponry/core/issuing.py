@@ -132,7 +132,7 @@ def _sent_again(fold: Fold, command: Issue, customer: Customer, series: Series, 
     """The coupon that the customer gets again instead of a refusal; a used or expired record of a shared code is none."""
     if not rules.is_sent_again(refused, series, command):
         return None
-    again = max(_live(fold, customer, series), key=lambda coupon: coupon.id)
+    again = max(_live(fold, customer, series), key=lambda coupon: (coupon.issued_ms or 0, coupon.id))
     is_alive = holdings.last_ms(series, again.expires_local) >= fold.state.now_ms
     return again if is_alive and not again.redeemed else None
 

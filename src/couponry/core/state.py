@@ -19,10 +19,11 @@ class State:
     terms cannot be used (788). `halted` are series whose campaign has ended or is paused. `digests` are the idempotency keys that
     commands of the batch were looked up under, by their place in the batch.
 
-    For issue: `live` are coupons that a customer holds of a series, unredeemed and unexpired when they were loaded, `received` is
-    when one was last issued. `pools` are coupons that nobody has yet, oldest first, `fresh_codes` codes that nobody knows yet,
-    `taken` is how many of either are used. For lifecycle: `active` are the active redemptions, id to instant, of a customer in a
-    series of which one is to be reversed; `unredeemed` is what a customer holds of a series, up to one more than may be revoked.
+    For issue: `live` are the last coupons that a customer holds of a series, unredeemed and unexpired when they were loaded, one
+    more than the batch may use up; `received` is when one was last issued. `pools` are coupons that nobody has yet, oldest first,
+    `fresh_codes` codes that nobody knows yet, `taken` is how many of either are used. For lifecycle: `active` are the latest
+    active redemptions, id to instant, of a customer in a series, one more than are to be reversed; `unredeemed` is what a
+    customer holds of a series, up to one more than may be revoked.
 
     `validation_codes` and `missed_calls` are what a customer has not used yet, loaded where a coupon asks for it.
     """

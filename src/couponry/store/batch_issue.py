@@ -44,8 +44,12 @@ def held(batch: Batch) -> None:
     state = batch.state
     pairs = {pair: series for pair in batch.issues if (series := state.series.get(pair[1]))}
     now_local = {series.id: _now_local(batch, series) for series in pairs.values() if not may_hold_several(series)}
-    keys = sorted((customer_id, series_id, now_local[series_id]) for customer_id, series_id in pairs if series_id in now_local)
-    for row in batch.selects.live_coupons.rows(batch.tx, batch.org_id, keys):
+    # The last one, and behind it one for each that the batch itself may redeem or revoke before.
+    most = 1 + sum(len(items) for items, _ in batch.named) + sum(map(len, state.unredeemed.values()))
+    keys = sorted(
+        (customer_id, series_id, now_local[series_id], most) for customer_id, series_id in pairs if series_id in now_local
+    )
+    for row in batch.selects.live_coupons.first_rows(batch.tx, batch.org_id, keys):
         coupon = coupon_from_row(row)
         assert coupon.customer_id is not None, "they were found by their customers"
         state.coupons[coupon.id] = coupon

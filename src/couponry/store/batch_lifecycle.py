@@ -1,5 +1,6 @@
 """What reversal, revocation and updates of redemptions need beside the coupons that a batch names."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from couponry.core.commands import Amend, Reverse, Revoke
@@ -49,11 +50,12 @@ def holders(batch: Batch) -> None:
 
 
 def active(batch: Batch) -> None:
-    """The active redemptions of whoever has one reversed: the latest of those that are left sets the gap."""
+    """The latest active redemptions of whoever has some reversed, one more than these: the latest that is left sets the gap."""
     state = batch.state
-    pairs = {(redemption.customer_id, redemption.series_id) for redemption in _to_reverse(batch)}
+    pairs = Counter((redemption.customer_id, redemption.series_id) for redemption in _to_reverse(batch))
     state.active = {pair: {} for pair in pairs}
-    rows = batch.selects.active_redemptions.rows(batch.tx, batch.org_id, sorted(pairs))
+    keys = [(*pair, count + 1) for pair, count in sorted(pairs.items())]
+    rows = batch.selects.active_redemptions.first_rows(batch.tx, batch.org_id, keys)
     for customer_id, series_id, redemption_id, redeemed_ms in rows:
         state.active[customer_id, series_id][redemption_id] = redeemed_ms
 

@@ -81,11 +81,13 @@ class Dialect(Protocol):
         most: ColumnElement[int] | int,
         *,
         index: str,
-        locking: Locking,
+        locking: Locking = "",
+        order: Sequence[ColumnElement[Any]] = (),
     ) -> Select[Any]:
-        """For each key the first `most` rows of one table, by id, that meet a condition on the key, read by an index.
+        """For each key the first `most` rows of one table that meet a condition on the key, read by an index.
 
-        Those that another writer has locked are passed over, or waited for, as `locking` says.
+        They are the first in an order, else by their ids. Those that another writer has locked are passed over, or waited for,
+        as `locking` says.
         """
 
     def hurry(self, connection: Connection) -> None:
@@ -149,7 +151,8 @@ class Sqlite:
         most: ColumnElement[int] | int,
         *,
         index: str,
-        locking: Locking,
+        locking: Locking = "",
+        order: Sequence[ColumnElement[Any]] = (),
     ) -> Select[Any]:
         """By their ids, since there is no LATERAL here; and as many for each key, since LIMIT takes no column."""
         del locking  # nothing is locked by others
@@ -157,9 +160,16 @@ class Sqlite:
         assert isinstance(table, Table)
         found = table.alias("found")
         limit: ColumnElement[int] | int = bindparam("most") if isinstance(most, ColumnElement) else most
-        inner = Probe(select(literal(1)).subquery("one"), table, condition)
-        inner.index = index
-        ids = select(table.c.id).select_from(inner).order_by(table.c.id).limit(limit).correlate(keys.source)
+        inner = Probe(select(literal(1)).subquery("one"), table, true())
+        inner.index, inner.is_alone = index, True
+        ids = (
+            select(table.c.id)
+            .select_from(inner)
+            .where(condition)
+            .order_by(*(order or (table.c.id,)))
+            .limit(limit)
+            .correlate(keys.source)
+        )
         probe = Probe(keys.source, found, and_(found.c.org_id == org_parameter(), found.c.id.in_(ids)))
         return select(*(found.c[column.name] for column in columns)).select_from(probe).order_by(found.c.id)
 
@@ -254,11 +264,12 @@ class Postgresql:
         most: ColumnElement[int] | int,
         *,
         index: str,
-        locking: Locking,
+        locking: Locking = "",
+        order: Sequence[ColumnElement[Any]] = (),
     ) -> Select[Any]:
         """LATERAL, and SKIP LOCKED. Waiting, a row that was taken meanwhile is left out and the next one found."""
         del index  # the planner finds it
-        rows = select(*columns).where(condition).order_by(columns[0].table.c.id).limit(most).correlate(keys.source)
+        rows = select(*columns).where(condition).order_by(*(order or (columns[0].table.c.id,))).limit(most).correlate(keys.source)
         if locking:
             rows = rows.with_for_update(key_share=True, skip_locked=locking == "skips")
         found = rows.lateral("found")

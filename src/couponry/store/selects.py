@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Integer, Select, SelectBase, String, cast, func, literal, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    SelectBase,
+    String,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
 from couponry.core.limits import REVOKE_COUPONS_MAX
 from couponry.core.validation import COUPON
@@ -45,6 +58,11 @@ class Keyed:
     def rows(self, tx: ReadTransaction, org_id: int, keys: Sequence[Row]) -> list[Row]:
         """The rows of one org for these keys; nothing is asked for none."""
         return tx.read(self.read, {"org": org_id, **self.keys.bound(keys)}) if keys else []
+
+    def first_rows(self, tx: ReadTransaction, org_id: int, keys: Sequence[Row]) -> list[Row]:
+        """The same where each key ends with how many rows it asks for; there may be as many as any of them asks for."""
+        most = max((key[-1] for key in keys), default=0)
+        return tx.read(self.read, {"org": org_id, "most": most, **self.keys.bound(keys)}) if keys else []
 
 
 class Selects:
@@ -194,14 +212,14 @@ class Selects:
         return self._keyed(select(t.series.c.id, *_HEAD_COLUMNS).select_from(source), keys)
 
     def _live_coupons(self) -> Keyed:
-        """Coupons of customers in series that are neither revoked, redeemed nor expired by the series' clock; own records of a
-        shared code whatever became of them.
+        """The last issued coupons of customers in series that are neither revoked, redeemed nor expired by the series' clock; own
+        records of a shared code whatever became of them. Up to a number for each.
         """
-        keys, coupon = self._dialect.keys("held", BigInteger(), BigInteger(), String()), t.coupon.c
-        source = keys.probing(t.coupon, "customer_id", "series_id", index="ix_coupon_customer")
-        is_unexpired = coupon.expires_local.is_(None) | (coupon.expires_local >= keys.columns[2])
+        keys, coupon = self._dialect.keys("held", BigInteger(), BigInteger(), String(), Integer()), t.coupon.c
+        customer_id, series_id, now_local, most = keys.columns
+        is_unexpired = coupon.expires_local.is_(None) | (coupon.expires_local >= now_local)
         is_live = (coupon.holder_id != 0) | ((coupon.redeemed == 0) & is_unexpired)
-        return self._keyed(select(*COUPON_COLUMNS).select_from(source).where(coupon.revoked_ms.is_(None), is_live), keys)
+        return self._last_issued(keys, COUPON_COLUMNS, _is_held(customer_id, series_id) & is_live, most)
 
     def _locked_customers(self) -> Keyed:
         keys, customer = self._ids(), t.customer.c
@@ -211,9 +229,14 @@ class Selects:
     def _received(self) -> Keyed:
         """When customers last were issued a coupon of series, revoked ones apart."""
         keys, coupon = self._pairs(), t.coupon.c
-        source = keys.probing(t.coupon, "customer_id", "series_id", index="ix_coupon_customer")
-        found = select(coupon.customer_id, coupon.series_id, func.max(coupon.issued_ms)).select_from(source)
-        return self._keyed(found.where(coupon.revoked_ms.is_(None)).group_by(coupon.customer_id, coupon.series_id), keys)
+        return self._last_issued(keys, (coupon.customer_id, coupon.series_id, coupon.issued_ms), _is_held(*keys.columns), 1)
+
+    def _last_issued(
+        self, keys: Keys, columns: Sequence[Column[Any]], condition: ColumnElement[bool], most: ColumnElement[int] | int
+    ) -> Keyed:
+        latest = (t.coupon.c.issued_ms.desc(), t.coupon.c.id.desc())
+        found = self._dialect.first_of_each(keys, columns, condition, most, index="ix_coupon_customer", order=latest)
+        return self._keyed(found, keys)
 
     def _pools(self, locking: Locking) -> Keyed:
         """The oldest codes of series that nobody has, no bearer has redeemed, and that have not expired by the series' clock; up
@@ -240,21 +263,22 @@ class Selects:
         return self._keyed(self._dialect.locked(found, t.redemption), keys)
 
     def _active_redemptions(self) -> Keyed:
-        """All active redemptions of customers in series."""
-        keys, redemption = self._pairs(), t.redemption.c
-        source = keys.probing(t.redemption, "customer_id", "series_id", index="uq_redemption_customer_use")
-        found = select(redemption.customer_id, redemption.series_id, redemption.id, redemption.redeemed_ms).select_from(source)
-        return self._keyed(found.where(redemption.reversed_ms.is_(None)), keys)
+        """The latest active redemptions of customers in series, up to a number for each. By their times: a merge numbers anew."""
+        keys, redemption = self._dialect.keys("pairs", BigInteger(), BigInteger(), Integer()), t.redemption.c
+        customer_id, series_id, most = keys.columns
+        of_pair = (redemption.customer_id == customer_id) & (redemption.series_id == series_id)
+        is_active = (redemption.org_id == org_parameter()) & of_pair & redemption.reversed_ms.is_(None)
+        columns = (redemption.customer_id, redemption.series_id, redemption.id, redemption.redeemed_ms)
+        latest, index = (redemption.redeemed_ms.desc(), redemption.id.desc()), "uq_redemption_customer_use"
+        return self._keyed(self._dialect.first_of_each(keys, columns, is_active, most, index=index, order=latest), keys)
 
     def _unredeemed(self) -> Keyed:
         """The ids of what customers hold of series and have not redeemed, one more than may be revoked at once."""
         keys, coupon = self._pairs(), t.coupon.c
-        customer_id, series_id = keys.columns
-        held = (coupon.customer_id == customer_id) & (coupon.series_id == series_id)
-        is_free = (coupon.org_id == org_parameter()) & held & coupon.revoked_ms.is_(None) & (coupon.redeemed == 0)
+        is_free = _is_held(*keys.columns) & (coupon.redeemed == 0)
         named = (coupon.customer_id, coupon.series_id, coupon.id)
         return self._keyed(
-            self._dialect.first_of_each(keys, named, is_free, REVOKE_COUPONS_MAX + 1, index="ix_coupon_customer", locking=""),
+            self._dialect.first_of_each(keys, named, is_free, REVOKE_COUPONS_MAX + 1, index="ix_coupon_customer"),
             keys,
         )
 
@@ -266,3 +290,9 @@ class Selects:
 
     def _keyed(self, found: Select[Any] | SelectBase, keys: Keys) -> Keyed:
         return Keyed(self._dialect.read(found), keys)
+
+
+def _is_held(customer_id: ColumnElement[int], series_id: ColumnElement[int]) -> ColumnElement[bool]:
+    coupon = t.coupon.c
+    is_theirs = (coupon.org_id == org_parameter()) & (coupon.customer_id == customer_id) & (coupon.series_id == series_id)
+    return is_theirs & coupon.revoked_ms.is_(None)

@@ -19,6 +19,8 @@ class Probe(Join):
     _traverse_internals = [*Join._traverse_internals, ("index", InternalTraversal.dp_string)]  # noqa: RUF012, SLF001 - SQLAlchemy's way to extend a cache key
     inherit_cache = True
     index: str = ""
+    is_alone: bool = False
+    """Whether only the table is meant, by its index: SQLite would sort what it joins to anything, even to a constant."""
 
 
 @compiles(Probe, "sqlite")
@@ -28,6 +30,8 @@ def _probe_on_sqlite(probe: Probe, compiler: SQLCompiler, **kw: Any) -> str:  # 
     del kw["asfrom"]
     assert probe.onclause is not None
     by_index = f" INDEXED BY {probe.index}" if probe.index else ""
+    if probe.is_alone:
+        return f"{right}{by_index}"
     return f"{left} CROSS JOIN {right}{by_index} ON {compiler.process(probe.onclause, **kw)}"
 
 

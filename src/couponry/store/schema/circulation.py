@@ -34,7 +34,7 @@ coupon = org_table(
     CheckConstraint("holder_id = 0 OR holder_id = customer_id", name="holder"),
     CheckConstraint("customer_id IS NULL OR issued_ms IS NOT NULL", name="issued"),
     Index("uq_coupon_code", "org_id", "code_key", "holder_id", "revision", unique=True),
-    Index("ix_coupon_customer", "org_id", "customer_id", "series_id"),
+    Index("ix_coupon_customer", "org_id", "customer_id", "series_id", "issued_ms", "id"),
     Index("ix_coupon_series", "org_id", "series_id", "id"),
     Index("ix_coupon_pool", "org_id", "series_id", "id", postgresql_where=_IN_POOL, sqlite_where=_IN_POOL),
 )

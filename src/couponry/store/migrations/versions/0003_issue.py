@@ -35,7 +35,8 @@ _PLACED = f"SELECT v.org_id, v.series_id, v.terms {_CURRENT} WHERE v.terms LIKE 
 
 def upgrade() -> None:
     op.drop_index("ix_coupon_customer", "coupon")
-    op.create_index("ix_coupon_customer", "coupon", ["org_id", "customer_id", "series_id"], unique=False)
+    held = ["org_id", "customer_id", "series_id", "issued_ms", "id"]
+    op.create_index("ix_coupon_customer", "coupon", held, unique=False)
     pool = ["org_id", "series_id", "id"]
     op.create_index("ix_coupon_pool", "coupon", pool, unique=False, postgresql_where=_IN_POOL, sqlite_where=_IN_POOL)
     op.create_index("ix_redemption_series", "redemption", ["org_id", "series_id", "redeemed_ms"], unique=False)
