@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from couponry.store import schema as t
+from tests.api.admins import Admin
 from tests.api.shop import BASIC, MIRA, NOW_MS, Front, Shop
 from tests.api.test_series_object import SENT
 
@@ -523,3 +524,17 @@ def test_types_on_the_wire(front: Front) -> None:
     made = create(front, **SENT)
     assert isinstance(msgspec.json.decode(made["redemptionRange"])["dow"], list)
     assert [type(made[name]) for name in ("discountValue", "id", "fixedExpiryDate")] == [int, int, int]
+
+
+@pytest.mark.parametrize(
+    "name", ["redemptionRange", "mutualExclusiveSeriesIds", "redeemAtStore", "productInfo", "customPropertyMap"]
+)
+def test_nested_without_end(shop: Shop, front: Front, name: str) -> None:
+    """Prevents a 500 where a parser gives up."""
+    series_id, admin = create(front)["id"], Admin(shop, front)
+    for depth in (50_000, 200_000):
+        sent = {name: "[" * depth}
+        for method, path in (("POST", PATH), ("PUT", f"{PATH}/{series_id}")):
+            assert refused(front, method, path, json={**LEAST, **sent}) in {744, 756}
+        supposed = admin.ask("POST", f"/series/{series_id}/what-if", json={"terms": sent})
+        assert (supposed.status_code, supposed.json()["code"] in {744, 756}) == (400, True)
