@@ -15,8 +15,8 @@ Made by `make docs` from `couponry.core.status`; a test holds the two together.
 Of two rules of a redeem that fail, the one listed first is the answer. *On* says where a code is answered: **I** issue,
 **M** issue multiple, **R** redeem, **Q** redeemability, **U** update and **A** reactivate a redemption, **K** revoke,
 **X** expiry, **S** series, **G** coupon, **N** resend, **V** customer coupons, **F** upload, **C** customers, **T** their
-transactions, **\\*** anywhere. *Retry* marks codes that come with `Retry-After: 1`: the service failed, nothing was done, and
-the same request may succeed a moment later.
+transactions, **O** validation codes, **E** stores and tills, **\\*** anywhere. *Retry* marks codes that come with
+`Retry-After: 1`: the service failed, nothing was done, and the same request may succeed a moment later.
 Where v1.1 has a text of its own, it follows.
 
 408, 461, and 404 for a coupon are in the public tables and are never answered here.

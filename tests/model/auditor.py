@@ -200,7 +200,8 @@ class Auditor:
             cut = {"holds": 5004, "enough": 5002, "cap": 5001, "none": 5005}
             return Given(700, given, cut.get(why, 5006) if why else None)
         if why == "holds" and terms["sends_again"] and form != "several":
-            return Given(700, self._live(number, customer, now_ms)[-1:], is_sent_again=True)
+            again = [one for one in self._live(number, customer, now_ms)[-1:] if self._is_usable(one, now_ms)]
+            return Given(700, again, is_sent_again=True) if again else Given(709)
         if why == "enough" and form == "several":
             return Given(5002)
         return Given({"cap": 714, "none": 722}.get(why, 709))
@@ -221,7 +222,7 @@ class Auditor:
             return "gap"
         if 0 <= terms["issue_cap"] <= self.issued(number):
             return "cap"
-        return "none" if terms["kind"] == "pool" and not self._pool(number) else ""
+        return "none" if terms["kind"] == "pool" and not self._pool(number, now_ms) else ""
 
     def issued(self, number: int) -> int:
         """How many coupons of the series were ever issued."""
@@ -230,7 +231,7 @@ class Auditor:
     def _give(self, number: int, customer: int, now_ms: int) -> Coupon:
         kind, last_ms = self.terms[number]["kind"], self._last_ms(number, now_ms)
         if kind == "pool":
-            coupon = self._pool(number)[0]
+            coupon = self._pool(number, now_ms)[0]
             coupon.owner, coupon.issued_ms, coupon.last_ms = customer, now_ms, coupon.last_ms or last_ms
             return coupon
         public = next((one.code for one in self.coupons if one.series == number and not one.record), "")
@@ -242,13 +243,16 @@ class Auditor:
     def _of(self, customer: int, *numbers: int) -> list[Coupon]:
         return [one for one in self.coupons if one.owner == customer and one.series in numbers]
 
-    def _pool(self, number: int) -> list[Coupon]:
+    def _pool(self, number: int, now_ms: int) -> list[Coupon]:
         free = (one for one in self.coupons if one.series == number and one.issued_ms is None and not one.is_revoked)
-        return [one for one in free if not self._times(one)]
+        return [one for one in free if self._is_usable(one, now_ms)]
 
     def _live(self, number: int, customer: int, now_ms: int) -> list[Coupon]:
         held = [one for one in self._of(customer, number) if not one.is_revoked]
-        return [one for one in held if one.record or (not self._times(one) and (one.last_ms is None or now_ms <= one.last_ms))]
+        return [one for one in held if one.record or self._is_usable(one, now_ms)]
+
+    def _is_usable(self, coupon: Coupon, now_ms: int) -> bool:
+        return not self._times(coupon) and (coupon.last_ms is None or now_ms <= coupon.last_ms)
 
     def _last_ms(self, number: int, now_ms: int) -> int | None:
         days = self.terms[number]["days"]

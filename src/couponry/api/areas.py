@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from couponry.api.admin import campaigns
+from couponry.api.admin import campaigns, explain, refusals, reverse, what_if
 from couponry.api.admin import customers as admin_customers
-from couponry.api.admin import explain, refusals, reverse, what_if
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
 from couponry.api.v1_1 import customer_coupons as v11_customer_coupons

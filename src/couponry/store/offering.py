@@ -18,6 +18,7 @@ from couponry.core.model import Org, Terms
 from couponry.core.problem import Problem
 from couponry.core.rules.mending import mended
 from couponry.core.rules.series import AUDIENCE, changed_terms, code_space_problem, terms_from_wire
+from couponry.core.status import Code
 from couponry.store import caps, serials
 from couponry.store import schema as t
 from couponry.store.audiences import Audience, audience_of, members
@@ -26,7 +27,6 @@ from couponry.store.offers import Offered, read_series
 from couponry.store.statements import org_parameter
 
 _UNSAVED: Final = "Couldn't save coupon series fields"
-_TAKEN: Final = "coupon series with same series code is already present"
 
 
 _Key = tuple[str, str]
@@ -135,7 +135,7 @@ def _problem(draft: Draft, taken: AbstractSet[Hashable], known: Mapping[int | st
     """What stands in the way of a sound draft."""
     terms = draft.terms
     if ("series", code_key(terms.series_code)) in taken:
-        return Problem(751, _TAKEN)
+        return Problem(Code.SERIES_CODE_TAKEN.number, Code.SERIES_CODE_TAKEN.message)
     if terms.generic_code and ("coupon", code_key(terms.generic_code)) in taken:
         return Problem(744, _UNSAVED, "genericCode is the code of another coupon")
     return _stranger(draft.audience, known)
@@ -153,7 +153,7 @@ def _code_problem(tx: WriteTransaction, before: Offered, after: Terms) -> Proble
     shared = [after.generic_code] if after.generic_code and not _same(old.generic_code, after.generic_code) else []
     taken = _taken(tx, before.org_id, codes, shared)
     if any(kind == "series" for kind, _ in taken):
-        return Problem(752, _TAKEN)
+        return Problem(Code.SERIES_CODE_OF_ANOTHER.number, Code.SERIES_CODE_OF_ANOTHER.message)
     if taken:
         return Problem(744, _UNSAVED, "genericCode is the code of another coupon")
     return Problem(744, _UNSAVED, "genericCode has been issued") if shared and _is_held(tx, before) else None

@@ -32,7 +32,7 @@ def test_query_is_judged(shop: Shop, path: str) -> None:
 
 @pytest.mark.parametrize("field", ["external_id", "firstname", "registered_on", "custom_fields", "source"])
 def test_customer_is_judged(shop: Shop, field: str) -> None:
-    values = ("\0", "x" * 300, 10**30, 1.5, {"field": {"name": "a\0", "value": "b"}}, {"field": [1]}, [], True)
+    values: tuple[Any, ...] = ("\0", "x" * 300, 10**30, 1.5, {"field": {"name": "a\0", "value": "b"}}, {"field": [1]}, [], True)
     with shop.front() as front:
         for method in ("add", "update"):
             for value in values:
