@@ -1,6 +1,6 @@
 """Whatever stands in a query of a v1.1 read is judged, never a failure of the service (407, 730, 786-799)."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
