@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,12 +65,19 @@ def migrated_postgresql(postgres_server: PostgresServer) -> str:
 @pytest.fixture
 def migrated_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database of each kind with every table and no row; cheap, since nothing is migrated for it."""
-    if database_kind == "sqlite":
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "couponry.db")
-        yield f"sqlite:///{tmp_path / 'couponry.db'}"
+    with copied(database_kind, "migrated", request, tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def copied(kind: str, template: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The URL of a copy of what the session's fixture of that name has made."""
+    if kind == "sqlite":
+        shutil.copy(request.getfixturevalue(f"{template}_sqlite"), folder / "couponry.db")
+        yield f"sqlite:///{folder / 'couponry.db'}"
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = fresh_postgresql(server, request.getfixturevalue("migrated_postgresql"))
+    url = fresh_postgresql(server, request.getfixturevalue(f"{template}_postgresql"))
     yield url
     server.drop_database(url)
 

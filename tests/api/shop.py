@@ -11,7 +11,7 @@ from typing import Any, Final, Self, TypeVar
 
 import httpx
 import msgspec
-from sqlalchemy import Table, insert, update
+from sqlalchemy import Table, insert, select, update
 
 from couponry.api.app import App
 from couponry.core.model import Org
@@ -19,6 +19,7 @@ from couponry.core.problem import Problem
 from couponry.main import worker
 from couponry.settings import Settings
 from couponry.store import passwords, registry
+from couponry.store import schema as t
 from couponry.store.bulk import import_rows
 from couponry.store.bulk.coupons import Coupons
 from couponry.store.bulk.customers import Customers
@@ -80,6 +81,14 @@ class Shop:
             {"firstName": "Dev", "mobile": "919812300004", "statusLabel": "SUSPENDED"},
         )
         self.series(seriesCode="MON")
+        return self
+
+    def opened(self) -> Self:
+        """The same on a database that it was opened on before."""
+        till = select(t.till.c.org_id, t.till.c.id, t.till.c.store_id).where(t.till.c.code == TILL)
+        with self.database.reading() as tx:
+            ((self.org_id, self.till_id, self.store_id),) = tx.rows(till, {})
+        next(self.numbers)  # which the series took
         return self
 
     def org(self) -> Org:

@@ -5,6 +5,7 @@ A hook may hang, lie, redirect or flood: none of it costs its org more than the 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Final
 
 import httpcore
@@ -69,8 +70,12 @@ class Sender:
         self._chance = chance
         self._circuits = Circuits(clock)
         self._network = GuardedNetwork(allowed)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpcore.default_ssl_context(),  # once: each connection would read all certificates again
+
+    @cached_property
+    def _pool(self) -> httpcore.AsyncConnectionPool:
+        """Made when the first hook is called: reading all certificates takes longer than everything else at the start."""
+        return httpcore.AsyncConnectionPool(
+            ssl_context=httpcore.default_ssl_context(),
             max_connections=HOOK_CONNECTIONS_MAX,
             max_keepalive_connections=HOOK_CONNECTIONS_MAX,
             keepalive_expiry=HOOK_MS_MAX / 1000,
@@ -104,7 +109,8 @@ class Sender:
 
     async def close(self) -> None:
         """Let go of all connections."""
-        await self._pool.aclose()
+        if "_pool" in vars(self):
+            await self._pool.aclose()
         self._network.close()
 
     async def _tried(self, org_id: int, url: str, message_id: str, body: bytes) -> Received | Unreached:
