@@ -184,7 +184,7 @@ class _Selects:
         return self._dialect.keys("ids", BigInteger())
 
     def _keyed(self, found: Select[Any], keys: Keys) -> Keyed:
-        return Keyed(self._dialect.read(found), keys)
+        return Keyed(self._dialect, found, keys)
 
 
 def _coupons(keys: Keys, *names: str, index: str = "") -> Select[Any]:

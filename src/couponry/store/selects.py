@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -50,10 +51,16 @@ _HEAD_COLUMNS: Final = (t.series.c.version, t.campaign.c.state, t.campaign.c.end
 
 @dataclass(frozen=True)
 class Keyed:
-    """A select and the list of keys that it is asked with."""
+    """A select and the list of keys that it is asked with; compiled when it is first asked."""
 
-    read: Read
+    dialect: Dialect
+    found: Select[Any] | SelectBase
     keys: Keys
+
+    @cached_property
+    def read(self) -> Read:
+        """The select as its database has it."""
+        return self.dialect.read(self.found)
 
     def rows(self, tx: ReadTransaction, org_id: int, keys: Sequence[Row]) -> list[Row]:
         """The rows of one org for these keys; nothing is asked for none."""
@@ -289,7 +296,7 @@ class Selects:
         return self._dialect.keys("pairs", BigInteger(), BigInteger())
 
     def _keyed(self, found: Select[Any] | SelectBase, keys: Keys) -> Keyed:
-        return Keyed(self._dialect.read(found), keys)
+        return Keyed(self._dialect, found, keys)
 
 
 def _is_held(customer_id: ColumnElement[int], series_id: ColumnElement[int]) -> ColumnElement[bool]:
