@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from couponry.api.envelopes import Errors, error_of
 from couponry.api.v2 import issue_render, lifecycle_render
@@ -170,7 +171,11 @@ def test_what_cuts_a_batch_says_how_much() -> None:
 
 def test_expiry_is_shown_in_the_server_zone() -> None:
     response = issue_render.issued(
-        answer(IssuedItem(Code.PROCESSED, 5001, MONSOON, (IssuedCoupon(1, "A", "2031-04-30T10:30:00"),))),
+        answer(
+            IssuedItem(
+                Code.PROCESSED, 5001, replace(MONSOON, zone="Asia/Kolkata"), (IssuedCoupon(1, "A", "2031-04-30T10:30:00"),)
+            )
+        ),
         ZoneInfo("Asia/Kolkata"),
         "UPPER",
     )

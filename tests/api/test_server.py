@@ -122,9 +122,9 @@ def alive(pid: int) -> bool:
 
 @pytest.fixture
 def shop(database: Database) -> Shop:
-    shop = Shop(database)
+    shop = Shop(database).opened()
     shop.clock.ms = time.time_ns() // 1_000_000
-    return shop.open()
+    return shop
 
 
 def coupon(shop: Shop) -> str:

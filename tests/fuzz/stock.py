@@ -16,6 +16,8 @@ from tests.api.shop import BASIC, MIRA, Front, Raw, Shop
 REDEMPTION: Final = re.compile(rb'"redemptionId":"([0-9]+)"')
 BASIC_HEADER: Final = f"Basic {base64.b64encode(':'.join(BASIC).encode()).decode()}"
 MOBILES: Final = [f"9198123{number:05}" for number in range(1, 13)]
+OTHERWISE_UNKNOWN: Final = "919812377777"
+"""Nobody burns this one's validation code, or deletes him."""
 SERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "MON": {},
     "MANY": {"isMultipleUseAllowed": True, "sameUserMultipleRedeem": True, "maxRedeem": 500},
@@ -82,6 +84,8 @@ class Stock:
         redeemed = [front.redeem(code).json()["redemption"] for code in self.codes[:6]]
         self.redemptions = [int(item["redemptionId"]) for (item,) in redeemed]
         front.ask("POST", "/v2/otp/generate", json=OTP | {"entityValue": MOBILES[1]})
+        shop.customers({"firstName": "Otto", "mobile": OTHERWISE_UNKNOWN})
+        front.ask("POST", "/v2/otp/generate", json=OTP | {"entityValue": OTHERWISE_UNKNOWN})
         self.otp: str = front.ask("GET", "/v2/otp", params={"mobile": MOBILES[1], "scope": "COUPON"}).json()["code"]
         self.campaigns = [admin.ask("POST", "/campaigns", json=body).json()["id"] for body in self._campaign_bodies()]
         self.known = self._known()
@@ -186,7 +190,7 @@ class Stock:
             "getV2CustomersLookup": named,
             "getV2CustomersLookupCustomerdetails": named,
             "getV2CouponSeries": {"ids": self.series["ANY"]},
-            "getV2Otp": {"mobile": MOBILES[1], "scope": "COUPON"},
+            "getV2Otp": {"mobile": OTHERWISE_UNKNOWN, "scope": "COUPON"},
             "getAdminV1Explain": {"code": self.codes[20], "customer": "CRM-77", "till": "till1", "amount": 1800},
             "getAdminV1Refusals": {"limit": 2},
             "getAdminV1Campaigns": {"limit": 1},

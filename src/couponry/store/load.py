@@ -1,8 +1,8 @@
 """Load: everything that a batch may touch, in a number of statements that does not depend on the batch's size.
 
 Order matters twice. Locks are taken in one order, each kind sorted by key, so that two batches cannot deadlock: redemptions,
-coupons, the customers' counters, their validation codes and missed calls, the customers of exclusive series, pooled coupons
-(seldom waited for), the series' counters.
+coupons, pooled coupons (seldom waited for), the customers' counters, their validation codes and missed calls, the customers of
+exclusive series, the series' counters. What customers hold is read after all that may have been waited for on their behalf.
 And the answers given before are read after the locks, so a repeat that waited for the first sees it.
 """
 
@@ -51,6 +51,7 @@ class Loader:
         batch_lifecycle.redemptions(batch)
         batch_lifecycle.unredeemed(batch)
         batch.coupons(batch_lifecycle.coupon_ids(batch))
+        batch_issue.pools(batch)
         batch_lifecycle.holders(batch)
         tx.stage = Stage.COUNTERS
         batch.standings()
@@ -60,7 +61,6 @@ class Loader:
         batch_issue.held(batch)
         tx.stage = Stage.COUPONS
         batch.uses()
-        batch_issue.pools(batch)
         batch.series_counters()
         batch.members()
         batch_lifecycle.active(batch)
