@@ -170,14 +170,8 @@ def test_what_cuts_a_batch_says_how_much() -> None:
 
 
 def test_expiry_is_shown_in_the_server_zone() -> None:
-    response = issue_render.issued(
-        answer(
-            IssuedItem(
-                Code.PROCESSED, 5001, replace(MONSOON, zone="Asia/Kolkata"), (IssuedCoupon(1, "A", "2031-04-30T10:30:00"),)
-            )
-        ),
-        ZoneInfo("Asia/Kolkata"),
-        "UPPER",
-    )
+    in_india = replace(MONSOON, zone="Asia/Kolkata")
+    item = IssuedItem(Code.PROCESSED, 5001, in_india, (IssuedCoupon(1, "A", "2031-04-30T10:30:00"),))
+    response = issue_render.issued(answer(item), ZoneInfo("Asia/Kolkata"), "UPPER")
     assert response.valid_till == "2031-04-30T00:00:00+05:30"
     assert response.valid_till_date_time == "2031-04-30T10:30:00+05:30"
