@@ -1,11 +1,14 @@
 """The composition root: settings in, a running server out. Nothing else knows everybody."""
 
 import gc
+import logging.config
 import multiprocessing
+import os
 import secrets
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -30,6 +33,12 @@ from couponry.store import demo as demo_data
 from couponry.store import migrate
 from couponry.store.directory import Directory
 from couponry.store.engine import Database
+from couponry.store.folder import Folder
+from couponry.store.presence import Presence
+from couponry.worker.kinds import works
+from couponry.worker.process import beside
+from couponry.worker.runner import Runner
+from couponry.worker.work import Desk
 
 _TRY_IT: Final = """\
 Couponry answers at {url}
@@ -46,6 +55,9 @@ _BODY: Final = (
     '{{"redemptionRequestList":[{{"code":"{code}"}}],"user":{{"mobile":"{mobile}"}},"transactionNumber":"","billAmount":1800}}'
 )
 
+WORKER_NICENESS: Final = 10
+"""Background work waits for a processor that a request wants."""
+
 log = structlog.get_logger()
 
 
@@ -54,9 +66,12 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def serve(settings: Settings, *, host: str, port: int, workers: int, demo: bool) -> None:
-    """Bring the database up to date and answer requests until told to stop. Raises AddressTaken, SettingInvalid."""
-    logging = telemetry.configure_logging(settings.log_level)
+def serve(settings: Settings, *, host: str, port: int, workers: int, demo: bool, with_worker: bool = True) -> None:
+    """Bring the database up to date and answer requests until told to stop. Raises AddressTaken, SettingInvalid.
+
+    `workers` are server processes; `with_worker` adds the one for background work.
+    """
+    log_config = telemetry.configure_logging(settings.log_level)
     if settings.secret_key is None:
         if not demo:
             raise SettingInvalid("COUPONRY_SECRET_KEY must be set, except with --demo")
@@ -79,7 +94,24 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, demo: bool)
                 sys.stdout.write(_how_to_try(offer, url))
                 sys.stdout.flush()
 
-    server.serve(lambda: worker(settings, announce), host=host, port=port, workers=workers, logging=logging)
+    with beside(settings.secret_environ) if with_worker else nullcontext():
+        server.serve(lambda: worker(settings, announce), host=host, port=port, workers=workers, logging=log_config)
+
+
+def work(settings: Settings, lifeline: int | None = None) -> None:
+    """Do background work until told to stop, or until the pipe `lifeline` ends. Raises OneIsThere, SettingInvalid."""
+    from couponry.worker.worker import Worker  # noqa: PLC0415 - DBOS, which the server needs for its first job only
+
+    logging.config.dictConfig({"version": 1, **telemetry.configure_logging(settings.log_level)})
+    if settings.secret_key is None:
+        raise SettingInvalid("COUPONRY_SECRET_KEY must be set")
+    with suppress(OSError):
+        os.nice(WORKER_NICENESS)
+    secret = settings.secret_key.encode()
+    database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 1, is_keyed=True)
+    desk = Desk(database, Folder(settings.files_dir), now_ms, secret)
+    presence = Presence(Database(settings.database_url, connections=1), secrets.token_hex(8))
+    Worker(Runner(database, works(desk), now_ms), presence, settings.database_url).run(lifeline)
 
 
 def _how_to_try(offer: demo_data.Offer, url: str) -> str:
@@ -128,6 +160,7 @@ def worker(
             attribution=Attribution(directory, clock),
             tokens=tokens,
             vault=Vault(settings.secret_key.encode()),
+            folder=Folder(settings.files_dir),
             wires=Wires(code_as_string=settings.v11_code_as_string, http_always_200=settings.v11_http_always_200),
             back_office=back_office,
             clock=clock,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Any, Final, Self
 
 from couponry.core import limits
@@ -16,6 +17,7 @@ SECRET_KEY_CHARS_MIN: Final = 16
 _RATE_LIMIT: Final = "rate_limit_"
 _RATE_MAX: Final = 10_000_000
 _PORT_MAX: Final = 65_535
+_FILES: Final = Path("couponry-files")
 _MASK: Final = "***"
 _PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^:/@]*):[^@]*@")
 _PASSWORD_IN_QUERY: Final = re.compile(r"([?&](?:password|sslpassword)=)[^&]*")
@@ -110,6 +112,12 @@ class Settings:
         _secret,
         shown=lambda key: key and _MASK,
     )
+    files_dir: Path = _setting(
+        "folder of uploaded files and of those that jobs write; workers on other machines must see it too",
+        _FILES,
+        Path,
+        shown=str,
+    )
     host: str = _setting("address to listen on", "127.0.0.1", _text)
     port: int = _setting("port to listen on", 8000, _whole(1, _PORT_MAX))
     workers: int = _setting("server processes; SQLite serves best with one", 1, _whole(1, 256))
@@ -158,6 +166,11 @@ class Settings:
         if wrong:
             raise SettingInvalid("; ".join(wrong))
         return cls(**values)
+
+    @property
+    def secret_environ(self) -> Mapping[str, str]:
+        """The variable that hands the secret on to a process beside this one, which may not have been told it by its own."""
+        return {variable("secret_key"): self.secret_key} if self.secret_key else {}
 
     @property
     def rate_limits(self) -> Mapping[str, int]:

@@ -12,6 +12,7 @@ from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
 from couponry.core.validation import Vault
 from couponry.ledger import Ledger
+from couponry.store.folder import Folder
 from couponry.telemetry import Metrics, RequestIds
 
 
@@ -26,6 +27,7 @@ class Parts:
     attribution: Attribution
     tokens: Tokens
     vault: Vault
+    folder: Folder
     wires: Wires
     metrics: Metrics
     request_ids: RequestIds

@@ -68,6 +68,7 @@ WRITE_TRIES_MAX: Final = 3
 LOCK_WAIT_HASTY_MS_MAX: Final = 20
 LOCK_WAIT_IN_BATCH_MS_MAX: Final = 250
 LOCK_WAIT_MS_MAX: Final = 5_000
+SQLITE_POLL_MS: Final = 8
 STATEMENT_MS_MAX: Final = 6_000
 PLAN_KEPT_MS_MAX: Final = 2_000
 REQUEST_BUDGET_MS_MAX: Final = 10_000
@@ -94,6 +95,20 @@ SERIAL_BLOCK: Final = 8192
 
 # Imports. A chunk is one transaction: short enough that a server's writers need not notice.
 IMPORT_CHUNK_ROWS: Final = 2_000
+
+# Jobs. A step is what a worker records between two looks at the queue; a chunk is one transaction of it. While others write, a
+# chunk may take so long, and then so many times as long belongs to them.
+STEP_MS_MAX: Final = 5_000
+STEP_TRIES_MAX: Final = 10
+CHUNK_ROWS_MAX: Final = 10_000
+CHUNK_ROWS_MIN: Final = 200
+CHUNK_BUSY_MS: Final = 8
+CHUNK_REST_FACTOR: Final = 3
+QUIET_CHUNKS: Final = 5
+JOBS_AT_ONCE: Final = 2
+WORKERS_LOOKED_FOR_MS: Final = 5_000
+JOBS_LISTED_MAX: Final = 200
+UPLOAD_BYTES_MAX: Final = 50 * 1024 * 1024
 
 # Work beside the ledger.
 BACK_OFFICE_THREADS: Final = 4

@@ -250,7 +250,6 @@ def _held(fold: Fold, attempt: rules.Attempt) -> Coupon:
         fold.put(state.coupon_ids, (code_key(coupon.code), customer.id), own.id)
         fold.put(state.live, (customer.id, series.id), (own.id,))
         fold.put(state.received, (customer.id, series.id), state.now_ms)
-        fold.put(state.received, (customer.id, series.id), state.now_ms)
         fold.plan.new_coupons.append(NewCoupon(own, attempt.claim.place.till_id))
         return own
     if rules.binds_to_redeemer(attempt):
@@ -258,7 +257,6 @@ def _held(fold: Fold, attempt: rules.Attempt) -> Coupon:
         bound = replace(
             coupon, customer_id=customer.id, issued_ms=state.now_ms, expires_local=expires_local, issued_by_redemption=True
         )
-        fold.put(state.received, (customer.id, series.id), state.now_ms)
         fold.put(state.received, (customer.id, series.id), state.now_ms)
         fold.plan.given_coupons.append(NewCoupon(bound, attempt.claim.place.till_id))
         return bound

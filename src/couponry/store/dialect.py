@@ -108,6 +108,12 @@ class Dialect(Protocol):
     def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
         """Execute a bulk write for one org and count the rows written."""
 
+    def others_work(self, connection: Connection) -> bool:
+        """Whether others write, or have written since this connection asked before."""
+
+    def commit_lazily(self, connection: Connection) -> None:
+        """Commit this transaction without waiting for the disk; never what comes after it without it."""
+
     def trouble(self, error: Exception) -> Trouble:
         """What an error raised by this database means."""
 
@@ -204,6 +210,16 @@ class Sqlite:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         return driver.executemany(sql, parameters) if is_many else driver.execute(sql, parameters)
+
+    def others_work(self, connection: Connection) -> bool:
+        """By `data_version`, which the commits of other connections change."""
+        (version,) = self.execute(connection, "PRAGMA data_version", ()).fetchone()
+        before = connection.info.get("data_version", version)
+        connection.info["data_version"] = version
+        return bool(version != before)
+
+    def commit_lazily(self, connection: Connection) -> None:
+        """Nothing to do: chunks are large, so that a commit costs little."""
 
     def trouble(self, error: Exception) -> Trouble:
         """By SQLite's primary result code."""
@@ -318,6 +334,14 @@ class Postgresql:
         assert isinstance(driver, psycopg.Connection)
         return driver.execute(sql, parameters)
 
+    def others_work(self, connection: Connection) -> bool:
+        """By the sessions in this database that run something now."""
+        return bool(self.execute(connection, _OTHERS_WORK, {}).fetchone()[0])
+
+    def commit_lazily(self, connection: Connection) -> None:
+        """The log keeps commits in order, so that one that waits makes all before it durable."""
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+
     def trouble(self, error: Exception) -> Trouble:
         """By SQLSTATE; a broken connection has none or one of class 08 or 57P."""
         if isinstance(error, PoolTimeoutError):
@@ -349,6 +373,13 @@ class Postgresql:
         return f"unnest({arrays}) AS k({', '.join(columns)})"
 
 
+_OTHERS_WORK = """
+    SELECT EXISTS (
+        SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+          AND state <> 'idle'
+    )
+"""
 _SQLITE = sqlite.dialect()
 _POSTGRESQL = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 from sqlalchemy import Connection, Engine, Executable, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from couponry.core import limits
@@ -77,6 +77,14 @@ class WriteTransaction(ReadTransaction):
     def hurry(self) -> None:
         """From here on, hardly wait for a locked row."""
         self.dialect.hurry(self.connection)
+
+    def others_work(self) -> bool:
+        """Whether others write, or have written since this connection's last transaction."""
+        return self.dialect.others_work(self.connection)
+
+    def commit_lazily(self) -> None:
+        """What is written need not be on the disk when the block ends: what a power cut takes, the job's row tells."""
+        self.dialect.commit_lazily(self.connection)
 
     def write(self, write: Write, org_id: int, rows: list[Row]) -> None:
         """Write rows of one org and see that each was written; nothing is sent for no rows."""
@@ -177,7 +185,7 @@ def _sqlite_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
             "isolation_level": None,
             "check_same_thread": False,
             "cached_statements": 512,
-            "timeout": lock_wait_ms / 1000,
+            "timeout": limits.SQLITE_POLL_MS / 1000,
         },
     )
 
@@ -188,8 +196,19 @@ def _sqlite_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        is_writing = connection.get_execution_options().get("is_writing", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+        if not connection.get_execution_options().get("is_writing", False):
+            connection.exec_driver_sql("BEGIN")
+            return
+        # SQLite itself asks ever more rarely, and would never find the moments that another process leaves between two chunks.
+        give_up_s = time.monotonic() + lock_wait_ms / 1000
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if Sqlite().trouble(error) is not Trouble.LOCKED or time.monotonic() > give_up_s:
+                    raise
+            else:
+                return
 
     return engine
 

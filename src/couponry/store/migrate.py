@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from couponry.core import limits
+from couponry.store import queue
 from couponry.store.engine import Database
 from couponry.store.schema import metadata
 
@@ -47,6 +48,7 @@ def upgrade(database: Database) -> None:
             config = _config()
             config.attributes["connection"] = tx.connection
             command.upgrade(config, "head")
+    queue.prepare(database)
 
 
 def state(database: Database) -> SchemaState:

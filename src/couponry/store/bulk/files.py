@@ -7,9 +7,9 @@ that failed; a cell that a spreadsheet would run as a formula is put behind an a
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any, BinaryIO, Final, NamedTuple, Self, TextIO
@@ -100,7 +100,7 @@ class ErrorFile:
             self._file = self._opened()
             csv.writer(self._file).writerow([*names, *ERROR_COLUMNS])
         cells = [line.cells.get(name, "") for name in names]
-        csv.writer(self._file).writerow([_harmless(cell) for cell in (*cells, str(problem.code), problem.text)])
+        csv.writer(self._file).writerow([harmless(cell) for cell in (*cells, str(problem.code), problem.text)])
 
     def _opened(self) -> TextIO:
         beside = self.source.with_name(f"{self.source.stem}.errors.csv")
@@ -117,7 +117,20 @@ def _is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _harmless(cell: str) -> str:
+def csv_lines(*tables: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    """Rows as CSV that a spreadsheet runs nothing of."""
+    line = StringIO()
+    writer = csv.writer(line)
+    for rows in tables:
+        for row in rows:
+            writer.writerow(["" if cell is None else harmless(str(cell)) for cell in row])
+            yield line.getvalue().encode("utf-8", "surrogateescape")
+            line.seek(0)
+            line.truncate()
+
+
+def harmless(cell: str) -> str:
+    """The cell, behind an apostrophe if a spreadsheet would run it as a formula."""
     return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 

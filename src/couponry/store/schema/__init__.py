@@ -40,6 +40,7 @@ from couponry.store.schema.offering import (
     status_label,
 )
 from couponry.store.schema.table import metadata
+from couponry.store.schema.work import job, job_file, upload
 
 __all__ = [
     "CAPPED_STRIPE",
@@ -54,6 +55,8 @@ __all__ = [
     "customer",
     "customer_series",
     "idempotency",
+    "job",
+    "job_file",
     "login",
     "metadata",
     "missed_call",
@@ -71,5 +74,6 @@ __all__ = [
     "status_label",
     "store",
     "till",
+    "upload",
     "zone",
 ]

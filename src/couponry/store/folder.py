@@ -1,0 +1,76 @@
+"""The folder of files: what was uploaded, and what jobs write. All processes of an installation must see the same one.
+
+Paths are made of ids alone; no name that somebody sent is ever part of one. Files can be read by their owner only.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from couponry.core.jobs import FileRole, Job, JobFile
+from couponry.store.bulk.files import csv_lines
+from couponry.store.engine import ReadTransaction
+from couponry.store.jobs import find_file
+
+_PRIVATE: Final = 0o700
+_STAMP: Final = "%Y_%m_%d_%H_%M_%S"
+
+
+class Folder:
+    """Where files lie below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def upload(self, org_id: int, upload_id: int) -> Path:
+        """The file that came in under this id."""
+        return self._inside("uploads", org_id) / f"{upload_id}.csv"
+
+    def written(self, org_id: int, job_id: int, role: FileRole) -> Path:
+        """The file of this role that a job writes."""
+        return self._inside("jobs", org_id) / f"{job_id}-{role}"
+
+    def append(self, job: Job, file: JobFile, lines: Iterable[bytes]) -> JobFile:
+        """Write on after what is committed of a job's file, and see that it lies on the disk; the file with its new size.
+
+        What an uncommitted chunk had written is cut off first.
+        """
+        path = self.written(job.org_id, job.id, file.role)
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as opened:
+            opened.truncate(file.size_bytes)
+            opened.seek(file.size_bytes)
+            opened.writelines(lines)
+            opened.flush()
+            os.fsync(opened.fileno())
+            return JobFile(file.role, file.name, opened.tell())
+
+    def append_rows(self, job: Job, file: JobFile, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> JobFile:
+        """The same with rows of a CSV, whose header comes first; formulas are made harmless."""
+        return self.append(job, file, csv_lines(([columns] if not file.size_bytes else []), rows))
+
+    def create(self, path: Path) -> BinaryIO:
+        """A new file to write to, for its owner only."""
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+    def _inside(self, kind: str, org_id: int) -> Path:
+        path = self._root / kind / str(org_id)
+        path.mkdir(_PRIVATE, parents=True, exist_ok=True)
+        return path
+
+
+def file_of(tx: ReadTransaction, job: Job, role: FileRole, prefix: str) -> JobFile:
+    """A job's file of this role: the one that it writes already, or a new name that no other job has.
+
+    A name is `<prefix>_<org>_<series><YYYY_MM_DD_HH_MM_SS>` (upload 4), of the second in which the job was made or the next free.
+    """
+    begun = job.file(role)
+    if begun:
+        return begun
+    made = datetime.fromtimestamp(job.created_ms // 1000, UTC)
+    while True:
+        name = f"{prefix}_{job.org_id}_{job.series_id or ''}{made.strftime(_STAMP)}"
+        if find_file(tx, job.org_id, name) is None:
+            return JobFile(role, name, 0)
+        made += timedelta(seconds=1)

@@ -1,0 +1,12 @@
+"""What each kind of job does."""
+
+from collections.abc import Mapping
+
+from couponry.core.jobs import JobKind
+from couponry.worker.work import Desk, Work
+
+
+def works(desk: Desk) -> Mapping[JobKind, Work]:
+    """The work of every kind."""
+    del desk
+    return {}
