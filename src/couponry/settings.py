@@ -112,7 +112,7 @@ class Settings:
         _secret,
         shown=lambda key: key and _MASK,
     )
-    files_dir: Path = _setting(
+    files_dir: Path = _setting(  # noqa: RUF009 - a path is immutable, too
         "folder of uploaded files and of those that jobs write; workers on other machines must see it too",
         _FILES,
         Path,
