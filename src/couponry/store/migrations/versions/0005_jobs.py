@@ -62,6 +62,8 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.BigInteger()),
+        sa.Column("identifier", sa.String(length=16)),
+        sa.Column("identifier_column", sa.Integer()),
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_upload")),
         sqlite_with_rowid=False,
     )
