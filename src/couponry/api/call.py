@@ -46,6 +46,10 @@ class Call(falcon.asgi.Request):
         content_type = self._asgi_headers.get(b"content-type")
         return not content_type or content_type.partition(b";")[0].strip().lower() == b"application/json"
 
+    def has_multipart_body(self) -> bool:
+        """Whether the body claims to be a form with files."""
+        return self.header(b"content-type").partition(";")[0].strip().lower() == "multipart/form-data"
+
     async def body(self) -> bytes | Code:
         """The whole body; one over the limit is not read to its end."""
         length = self.content_length

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +13,8 @@ from couponry.core.problem import Problem
 from couponry.core.status import Code
 
 ADMIN: Final = "/admin/"
+UPLOADS: Final = "/coupon/api/v1/upload/"
+ADMIN_UPLOADS: Final = "/admin/v1/uploads"
 V1: Final = ("/v1.1/", "/v1/")
 """v1.1, and what is left of v1."""
 
@@ -47,6 +49,14 @@ class Errors(Struct, frozen=True):
 
     errors: list[E]
     warnings: list[E] = []
+
+
+class UploadFailure(Struct, frozen=True):
+    """The failure of a request about uploads (README 4.3); `status` is the HTTP status."""
+
+    status: int
+    message: str
+    success: Literal[False] = False
 
 
 class ProblemDetails(Struct, frozen=True, rename="lower"):
@@ -109,6 +119,14 @@ def v3_failure(code: Code, message: str | None = None) -> Reply:
     return Reply(http_status(code), body, headers_of(code))
 
 
+def upload_failure(refused: Code | Problem) -> Reply:
+    """A request about uploads refused, with a code of the contract, or for what it says (400)."""
+    if isinstance(refused, Problem):
+        return Reply(400, msgspec.json.encode(UploadFailure(400, refused.text)))
+    status = http_status(refused)
+    return Reply(status, msgspec.json.encode(UploadFailure(status, refused.message)), headers_of(refused))
+
+
 def admin_failure(code: Code) -> Reply:
     """An admin request refused, or failed, with a code of the contract."""
     return problem(Problem(code.number, code.message), http_status(code), headers_of(code))
@@ -127,4 +145,6 @@ def failure(call: Call, code: Code) -> Reply:
         return call.wire.failure(code)
     if path.startswith(ADMIN):
         return admin_failure(code)
+    if path.startswith(UPLOADS):
+        return upload_failure(code)
     return v3_failure(code) if path.startswith("/v3/") else v2_failure(code)

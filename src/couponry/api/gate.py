@@ -12,7 +12,7 @@ import structlog
 
 from couponry.api.authentication import Authenticator
 from couponry.api.call import Call
-from couponry.api.envelopes import V1, failure
+from couponry.api.envelopes import ADMIN_UPLOADS, UPLOADS, V1, failure
 from couponry.api.rates import Rates
 from couponry.api.v1_1 import formats, paths
 from couponry.api.v1_1.wire import Wires
@@ -20,7 +20,7 @@ from couponry.core.status import Code
 from couponry.telemetry import Metrics, RequestIds
 
 TOKEN_PATH: Final = "/v3/oauth/token/generate"  # noqa: S105 - a path
-_API: Final = ("/v2/", *V1, "/v3/", "/admin/v1/")
+_API: Final = ("/v2/", *V1, "/v3/", UPLOADS, "/admin/v1/")
 # All that may be asked for without a credential. Whatever is neither here nor below an API prefix is not even routed, so that no
 # other spelling of a path (`//v2/...`) can lead around the gate.
 _OPEN: Final = frozenset({TOKEN_PATH, "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
@@ -87,7 +87,7 @@ class Gate:
             _refuse(req, resp, Code.WRONG_METHOD)
         if not hasattr(resource, f"on_{req.method.lower()}"):
             return
-        if req.method not in _READS and not req.has_json_body() and not _is_read_by_v1(req):
+        if req.method not in _READS and not _is_readable(req):
             _refuse(req, resp, Code.UNSUPPORTED_MEDIA_TYPE)
             return
         refused = self._admission()
@@ -110,8 +110,13 @@ class Gate:
             write("request_failed", request_id=req.request_id, method=req.method, route=route, status=status)
 
 
-def _is_read_by_v1(req: Call) -> bool:
-    return req.path.startswith(V1) and formats.is_read(req)
+def _is_readable(req: Call) -> bool:
+    """Whether the body claims to be what its path takes; below the prefix of uploads the endpoint says what is wrong (400)."""
+    if req.path.startswith(UPLOADS):
+        return True
+    if req.path == ADMIN_UPLOADS:
+        return req.has_multipart_body()
+    return req.has_json_body() or (req.path.startswith(V1) and formats.is_read(req))
 
 
 def _refuse(req: Call, resp: falcon.asgi.Response, code: Code) -> None:

@@ -32,6 +32,6 @@ class Principal(Struct, frozen=True, gc=False):
         identity = self.identity
         if path.startswith("/admin/"):
             return None if identity.is_admin else Code.ACCESS_DENIED
-        is_config = path.startswith(("/v2/coupon/series", "/v3/webHooks"))
+        is_config = path.startswith(("/v2/coupon/series", "/v3/webHooks", "/coupon/api/v1/upload/"))
         granted = identity.config_access if is_config else identity.data_access
         return None if granted >= (Grant.WRITE if is_write else Grant.READ) else Code.ACCESS_DENIED

@@ -106,12 +106,23 @@ CHUNK_BUSY_MS: Final = 8
 CHUNK_REST_FACTOR: Final = 3
 QUIET_CHUNKS: Final = 5
 JOBS_AT_ONCE: Final = 2
+EVENT_COUPONS_MAX: Final = 500
+CODE_BLOCK: Final = 500_000
 WORKERS_LOOKED_FOR_MS: Final = 5_000
 JOBS_LISTED_MAX: Final = 200
-UPLOAD_BYTES_MAX: Final = 50 * 1024 * 1024
 COLUMNS_MAX: Final = 1_000
 SEGMENT_ENTRIES_MAX: Final = 1_000
 ISSUED_CODES_MAX: Final = 50_000_000
+
+# Uploads. A file comes in blocks of so many bytes, among few parts; what stands beside it in the form is small.
+UPLOAD_BYTES_MAX: Final = 50 * 1024 * 1024
+UPLOAD_BLOCK_BYTES: Final = 64 * 1024
+UPLOAD_READ_MS_MAX: Final = 10 * MINUTE_MS
+UPLOAD_PARTS_MAX: Final = 16
+UPLOAD_PART_HEADERS_BYTES_MAX: Final = 32 * 1024
+UPLOAD_FIELD_BYTES_MAX: Final = 16 * 1024
+UPLOAD_HEAD_BYTES_MAX: Final = 1024 * 1024
+UPLOAD_STEM_CHARS_MAX: Final = 100
 
 # Work beside the ledger.
 BACK_OFFICE_THREADS: Final = 4

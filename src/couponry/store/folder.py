@@ -4,18 +4,24 @@ Paths are made of ids alone; no name that somebody sent is ever part of one. Fil
 """
 
 import os
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import mkstemp
 from typing import BinaryIO, Final
 
 from couponry.core.jobs import FileRole, Job, JobFile
+from couponry.core.limits import UPLOAD_READ_MS_MAX
 from couponry.store.bulk.files import csv_lines
 from couponry.store.engine import ReadTransaction
 from couponry.store.jobs import find_file
 
 _PRIVATE: Final = 0o700
 _STAMP: Final = "%Y_%m_%d_%H_%M_%S"
+# Nobody is still sending a file that was last written to so long ago.
+_LEFT_BEHIND_S: Final = 2 * UPLOAD_READ_MS_MAX / 1000
 
 
 class Folder:
@@ -27,6 +33,28 @@ class Folder:
     def upload(self, org_id: int, upload_id: int) -> Path:
         """The file that came in under this id."""
         return self._inside("uploads", org_id) / f"{upload_id}.csv"
+
+    def receive(self, org_id: int) -> tuple[BinaryIO, Path]:
+        """A new file for what is still coming in; those that a crash has left behind go now."""
+        folder = self._inside("incoming", org_id)
+        for left in folder.iterdir():
+            with suppress(FileNotFoundError):  # moved on, or removed by another
+                if left.stat().st_mtime < time.time() - _LEFT_BEHIND_S:
+                    left.unlink()
+        handle, name = mkstemp(dir=folder)
+        return os.fdopen(handle, "wb"), Path(name)
+
+    def accept(self, received: Path, org_id: int, upload_id: int) -> None:
+        """What came in whole lies under this id from now on, on the disk."""
+        path = self.upload(org_id, upload_id)
+        with received.open("rb") as opened:
+            os.fsync(opened.fileno())
+        received.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def written(self, org_id: int, job_id: int, role: FileRole) -> Path:
         """The file of this role that a job writes."""

@@ -1,0 +1,44 @@
+"""Files that came in and are wanted: moved to where jobs find them, and written down together with whatever is to be done."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from couponry.api.parts import Parts
+from couponry.api.upload.receiving import Received
+from couponry.core.status import Code
+from couponry.store.engine import WriteTransaction
+from couponry.store.uploads import Upload, insert_upload, read_upload, reserve_id
+
+T = TypeVar("T")
+
+
+async def kept(
+    parts: Parts, org_id: int, received: Received, then: Callable[[WriteTransaction, Upload], T], *, till_id: int | None = None
+) -> T | Code:
+    """Keep a file that was received, and do `then` in the transaction that says so; what it returns, once all is committed.
+
+    The file lies under its id on the disk before anybody can read of it, so that a crash in between leaves a file of nobody's.
+    `then` may run again from the start when another writer was in the way.
+    """
+    upload_id = await parts.back_office.write(lambda tx: reserve_id(tx, org_id))
+    if isinstance(upload_id, Code):
+        return upload_id
+    await asyncio.to_thread(parts.folder.accept, received.path, org_id, upload_id)
+    upload = Upload(upload_id, received.sent_name, received.size_bytes, parts.clock(), till_id)
+    done = await parts.back_office.write(partial(_write, org_id, upload, then))
+    if isinstance(done, Code):
+        await _forget(parts, org_id, upload_id)
+    return done
+
+
+def _write(org_id: int, upload: Upload, then: Callable[[WriteTransaction, Upload], T], tx: WriteTransaction) -> T:
+    insert_upload(tx, org_id, upload)
+    return then(tx, upload)
+
+
+async def _forget(parts: Parts, org_id: int, upload_id: int) -> None:
+    """Remove the file, unless the commit whose answer was lost happened after all, or nobody can tell."""
+    if await parts.back_office.read(lambda tx: read_upload(tx, org_id, upload_id)) is None:
+        await asyncio.to_thread(parts.folder.upload(org_id, upload_id).unlink, missing_ok=True)
