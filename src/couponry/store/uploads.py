@@ -11,13 +11,18 @@ from couponry.store.engine import ReadTransaction, WriteTransaction
 
 
 class Upload(Struct, frozen=True):
-    """A file that came in. `sent_name` is its sender's word for it, `created_by` the till that it came from, if any."""
+    """A file that came in. `sent_name` is its sender's word for it, `created_by` the till that it came from, if any.
+
+    One that lists customers names them by `identifier` (`core.audience`), in the column `identifier_column`.
+    """
 
     id: int
     sent_name: str
     size_bytes: int
     created_ms: int
-    created_by: int | None
+    created_by: int | None = None
+    identifier: str | None = None
+    identifier_column: int | None = None
 
 
 _COLUMNS: Final = tuple(t.upload.c[name] for name in Upload.__struct_fields__)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from msgspec import Struct
+
 from couponry.api.parts import Parts
 from couponry.api.upload.receiving import Received
 from couponry.core.status import Code
@@ -14,19 +16,28 @@ from couponry.store.uploads import Upload, insert_upload, read_upload, reserve_i
 T = TypeVar("T")
 
 
-async def kept(
-    parts: Parts, org_id: int, received: Received, then: Callable[[WriteTransaction, Upload], T], *, till_id: int | None = None
-) -> T | Code:
+class Origin(Struct, frozen=True):
+    """Whose a file is, and the till that it came from, if any; for one that lists customers, by what, and in which column."""
+
+    org_id: int
+    till_id: int | None = None
+    identifier: str | None = None
+    identifier_column: int | None = None
+
+
+async def kept(parts: Parts, received: Received, origin: Origin, then: Callable[[WriteTransaction, Upload], T]) -> T | Code:
     """Keep a file that was received, and do `then` in the transaction that says so; what it returns, once all is committed.
 
     The file lies under its id on the disk before anybody can read of it, so that a crash in between leaves a file of nobody's.
     `then` may run again from the start when another writer was in the way.
     """
+    org_id = origin.org_id
     upload_id = await parts.back_office.write(lambda tx: reserve_id(tx, org_id))
     if isinstance(upload_id, Code):
         return upload_id
     await asyncio.to_thread(parts.folder.accept, received.path, org_id, upload_id)
-    upload = Upload(upload_id, received.sent_name, received.size_bytes, parts.clock(), till_id)
+    named = (origin.till_id, origin.identifier, origin.identifier_column)
+    upload = Upload(upload_id, received.sent_name, received.size_bytes, parts.clock(), *named)
     done = await parts.back_office.write(partial(_write, org_id, upload, then))
     if isinstance(done, Code):
         await _forget(parts, org_id, upload_id)
