@@ -82,6 +82,8 @@ MIGRATION_LOCK_WAIT_MS_MAX: Final = 120_000
 MINUTE_MS: Final = 60 * 1000
 HOUR_MS: Final = 60 * MINUTE_MS
 REDEMPTION_AHEAD_MS_MAX: Final = 24 * HOUR_MS
+# 1990: before it lie the redemptions whose seconds somebody took for milliseconds.
+REDEEMED_ELSEWHERE_MS_MIN: Final = 631_152_000_000
 ANSWER_KEPT_MS_MAX: Final = 24 * HOUR_MS
 # The wall clocks of the first epoch day begin in 1969; 9999-12-31 is what people write for never.
 TERMS_YEAR_MIN: Final = 1969

@@ -133,7 +133,7 @@ def _judge_item(fold: Fold, org: Org, claim: Claim, item: Item, customer: Custom
     refused = rules.refusal(attempt)
     if refused:
         return _Judged(_refused(refused, attempt), attempt)
-    redemption = _take(fold, attempt)
+    redemption = take(fold, attempt)
     passed = Code.REDEEMABLE if is_check else Code.PROCESSED
     coupon_id, redemption_id = (coupon.id, -1) if is_check else (redemption.coupon_id, redemption.id)
     return _Judged(
@@ -189,7 +189,7 @@ def attempt_of(
     )
 
 
-def _take(fold: Fold, attempt: rules.Attempt) -> Redemption:
+def take(fold: Fold, attempt: rules.Attempt) -> Redemption:
     """Count one redemption in the state and plan its rows."""
     state, claim, customer, series = fold.state, attempt.claim, attempt.customer, attempt.series
     coupon = _held(fold, attempt)
