@@ -4,27 +4,23 @@ UTF-8 with or without BOM, any line end, quoted cells. What cannot be read costs
 that failed; a cell that a spreadsheet would run as a formula is put behind an apostrophe, which reading takes away again.
 """
 
-import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import StringIO, TextIOWrapper
+from io import StringIO
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any, BinaryIO, Final, NamedTuple, Self, TextIO
 
 from couponry.core.problem import Problem
+from couponry.store.bulk.rows import FileUnusable, Row, RowReader, is_text
 
 ERROR_COLUMNS: Final = ("errorCode", "errorMessage")
 UNREADABLE: Final = 629
 
 _FORMULA: Final = re.compile(r"[=+\-@\t\r]")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
-
-
-class FileUnusable(Exception):
-    """The whole file cannot be imported; the message says why."""
 
 
 class Line(NamedTuple):
@@ -38,41 +34,29 @@ class CsvReader:
     """The rows of a file, one at a time, in constant memory."""
 
     def __init__(self, file: BinaryIO) -> None:
-        start = file.read(4)
-        file.seek(0)
-        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start:
-            raise FileUnusable("the file is not UTF-8 text; save it as CSV UTF-8")
-        # A byte that is not UTF-8 becomes a lone surrogate, which costs its row and goes into the error file as it was.
-        text = TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        self._text = text  # or it would close the file
-        self._rows = csv.reader(text, strict=True)
-        try:
-            self.columns = tuple(name.strip() for name in next(self._rows, []))
-        except csv.Error as error:
-            raise FileUnusable(f"the header cannot be read: {error}") from error
+        self._reader = RowReader(file)
+        header = next(iter(self._reader), Row([]))
+        if header.problem:
+            raise FileUnusable(f"the header cannot be read: {header.problem}")
+        self.columns = tuple(name.strip() for name in header.cells)
         if not any(self.columns):
             raise FileUnusable("the file is empty; its first line must name the columns")
         if len(set(self.columns)) != len(self.columns):
             raise FileUnusable("the header names a column twice")
 
     def __iter__(self) -> Iterator[Line]:
-        while True:
-            try:
-                row = next(self._rows)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Line({}, Problem(UNREADABLE, "Invalid Input", f"line {self._rows.line_num}: {error}"))
-                continue
-            if row:
-                yield self._line(row)
+        for cells, problem in self._reader:
+            if problem:
+                yield Line({}, Problem(UNREADABLE, "Invalid Input", f"line {self._reader.line}: {problem}"))
+            else:
+                yield self._line(cells)
 
     def _line(self, row: list[str]) -> Line:
         whole = "".join(row)
-        cells = dict(zip(self.columns, map(_without_apostrophe, row) if "'" in whole else row, strict=False))
+        cells = dict(zip(self.columns, map(without_apostrophe, row) if "'" in whole else row, strict=False))
         if len(row) != len(self.columns):
             return Line(cells, Problem(UNREADABLE, "Invalid Input", f"{len(row)} cells where the header has {len(self.columns)}"))
-        if "\0" in whole or not (whole.isascii() or _is_text(whole)):
+        if not is_text(whole):
             return Line(cells, Problem(UNREADABLE, "Invalid Input", "the row holds a NUL or bytes that are not UTF-8"))
         return Line(cells)
 
@@ -113,10 +97,6 @@ class ErrorFile:
             return open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: PTH123 - a file handle, no path
 
 
-def _is_text(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
 def csv_lines(*tables: Iterable[Sequence[object]]) -> Iterator[bytes]:
     """Rows as CSV that a spreadsheet runs nothing of."""
     line = StringIO()
@@ -134,5 +114,6 @@ def harmless(cell: str) -> str:
     return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
-def _without_apostrophe(cell: str) -> str:
+def without_apostrophe(cell: str) -> str:
+    """The cell as it was before it was made harmless."""
     return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell, 1) else cell
