@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from couponry.core.codes import is_well_formed
 from couponry.core.ff1 import Ff1
@@ -108,8 +109,30 @@ class CodeMaker:
 
     def codes(self, first: int, count: int) -> list[str]:
         """The codes of the serials first, first + 1, ...; they must be below the capacity."""
+        return self._lines(first, count).tobytes().decode("ascii").splitlines()
+
+    def sorted_codes(self, first: int, count: int) -> "SortedCodes":
+        """The same in the order of a database's index, which takes codes that follow one another three times as fast."""
+        lines = self._lines(first, count)
+        return SortedCodes(np.sort(lines.reshape(-1).view(f"S{lines.shape[1]}")))
+
+    def _lines(self, first: int, count: int) -> NDArray[np.uint8]:
         numerals = self._ff1.permute(first, count)
         lines = np.empty((count, len(self._line)), np.uint8)
         lines[:] = self._line
         lines[:, self._place] = np.frombuffer(numerals.tobytes().translate(self._letters), np.uint8).reshape(numerals.shape)
-        return lines.tobytes().decode("ascii").splitlines()
+        return lines
+
+
+class SortedCodes:
+    """Codes in ascending order, in a few bytes each."""
+
+    def __init__(self, lines: NDArray[np.bytes_]) -> None:
+        self._lines = lines
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def part(self, first: int, count: int) -> list[str]:
+        """So many of them from one on, or as many as there are."""
+        return self._lines[first : first + count].tobytes().decode("ascii").splitlines()

@@ -46,7 +46,7 @@ def _item(fold: Fold, org: Org, command: Issue, series_id: int, matched: list[Cu
     series = state.series[series_id]
     if series is None:
         return IssuedItem(Code.SERIES_UNREADABLE if command.source_is_known else Code.WRONG_SOURCE, series_id)
-    offering = rules.Offering(command, series, series_id in state.halted, state.now_ms)
+    offering = rules.Offering(series, series_id in state.halted, state.now_ms, command.form, command.source_is_known)
     refused = rules.series_refusal(offering) or rules.customer_refusal(org, matched)
     if refused:
         return IssuedItem(refused, series_id)

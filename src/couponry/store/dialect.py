@@ -108,6 +108,9 @@ class Dialect(Protocol):
     def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
         """Execute a bulk write for one org and count the rows written."""
 
+    def hold_customers(self, connection: Connection, org_id: int, *, alone: bool) -> None:
+        """Wait for whoever holds an org's customers alone, or alone for all who hold them, until the transaction ends."""
+
     def others_work(self, connection: Connection) -> bool:
         """Whether others write, or have written since this connection asked before."""
 
@@ -210,6 +213,9 @@ class Sqlite:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         return driver.executemany(sql, parameters) if is_many else driver.execute(sql, parameters)
+
+    def hold_customers(self, connection: Connection, org_id: int, *, alone: bool) -> None:
+        """Nothing to do: whoever has begun holds the only lock."""
 
     def others_work(self, connection: Connection) -> bool:
         """By `data_version`, which the commits of other connections change."""
@@ -334,6 +340,12 @@ class Postgresql:
         assert isinstance(driver, psycopg.Connection)
         return driver.execute(sql, parameters)
 
+    def hold_customers(self, connection: Connection, org_id: int, *, alone: bool) -> None:
+        """An advisory lock: to lock ten thousand customers' rows would cost as much as the coupons that they get."""
+        shared = "" if alone else "_shared"
+        lock = {"kind": _CUSTOMERS_HELD, "org": org_id}
+        self.execute(connection, f"SELECT pg_advisory_xact_lock{shared}(%(kind)s::int, %(org)s::int)", lock)
+
     def others_work(self, connection: Connection) -> bool:
         """By the sessions in this database that run something now."""
         return bool(self.execute(connection, _OTHERS_WORK, {}).fetchone()[0])
@@ -373,6 +385,7 @@ class Postgresql:
         return f"unnest({arrays}) AS k({', '.join(columns)})"
 
 
+_CUSTOMERS_HELD = 0x63757374
 _OTHERS_WORK = """
     SELECT EXISTS (
         SELECT FROM pg_stat_activity

@@ -78,6 +78,10 @@ class WriteTransaction(ReadTransaction):
         """From here on, hardly wait for a locked row."""
         self.dialect.hurry(self.connection)
 
+    def hold_customers(self, org_id: int) -> None:
+        """From here on, no customers of the org are merged until the block ends (`store.merge`)."""
+        self.dialect.hold_customers(self.connection, org_id, alone=False)
+
     def others_work(self) -> bool:
         """Whether others write, or have written since this connection's last transaction."""
         return self.dialect.others_work(self.connection)

@@ -65,6 +65,7 @@ def merge(tx: WriteTransaction, org_id: int, victim_id: int, survivor_id: int, n
     pair = _Pair(org_id, victim_id, survivor_id)
     tx.hurry()
     tx.stage = Stage.CUSTOMERS
+    tx.dialect.hold_customers(tx.connection, org_id, alone=True)  # against bulk issues, which lock no customer
     people = _locked_people(tx, pair)
     problem = _problem(pair, people)
     if problem:

@@ -18,12 +18,13 @@ from couponry.core.status import Code
 
 
 class Offering(Struct, frozen=True, gc=False):
-    """A series that a command asks for a coupon of: what J2-J3 may read."""
+    """A series that a coupon is asked of: what J2-J3 may read. `form` and `source_is_known` are as `Issue` has them."""
 
-    command: Issue
     series: Series
     is_halted: bool
     now_ms: int
+    form: str = "one"
+    source_is_known: bool = True
 
 
 class Receipt(Struct, frozen=True, gc=False):
@@ -52,7 +53,7 @@ class Receipt(Struct, frozen=True, gc=False):
 
 def issued_here(offering: Offering) -> Code | None:
     """J2: the series is not external, and a bulk issue names a known source."""
-    is_wrong = offering.series.terms.external_issual or not offering.command.source_is_known
+    is_wrong = offering.series.terms.external_issual or not offering.source_is_known
     return Code.WRONG_SOURCE if is_wrong else None
 
 
@@ -60,7 +61,7 @@ def series_alive(offering: Offering) -> Code | None:
     """J3: the series has not expired, and its campaign has neither ended nor been paused; 713 for several."""
     if not offering.is_halted and offering.now_ms <= offering.series.expires_ms:
         return None
-    return Code.COUPON_EXPIRED if offering.command.form == "several" else Code.SERIES_EXPIRED
+    return Code.COUPON_EXPIRED if offering.form == "several" else Code.SERIES_EXPIRED
 
 
 # The customer: J4.

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from couponry.core.jobs import JobKind
+from couponry.worker.kinds.issue import IssueWork
 from couponry.worker.work import Desk, Work
 
 
 def works(desk: Desk) -> Mapping[JobKind, Work]:
     """The work of every kind."""
-    del desk
-    return {}
+    return {JobKind.ISSUE: IssueWork(desk)}

@@ -1,0 +1,83 @@
+"""Codes for bulk issue: a block of a series' serials at a time, in the order of the index.
+
+A block belongs to one job and stands in its cursor, so that a crash loses none of it; only one that was reserved and never used is
+lost. What has turned out to be taken by somebody else's upload is passed over, and from then on looked for.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from couponry.core.generation import GUESSES_PER_HIT_MIN, CodeMaker, SortedCodes, org_key, shape_of
+from couponry.core.limits import CODE_BLOCK, CODE_TRIES_MAX
+from couponry.core.model import Org
+from couponry.core.series import Series
+from couponry.store.bulk.issuing import taken_codes
+from couponry.store.engine import Database
+from couponry.store.serials import reserve_codes
+
+
+class Place(Struct, frozen=True, rename="camel"):
+    """How far a job's codes are used up: `used` of the block of `count` serials from `first` on."""
+
+    first: int = 0
+    count: int = 0
+    used: int = 0
+
+
+class Drawn(Struct, frozen=True):
+    """Codes for a chunk, each with the place that the block is at once it is used."""
+
+    codes: list[str]
+    ends: list[int]
+    place: Place
+
+    def after(self, issued: int) -> Place:
+        """Where the block is when the first so many of the codes are used."""
+        return Place(self.place.first, self.place.count, self.ends[issued - 1]) if issued else self.place
+
+
+class CodeBlocks:
+    """The blocks of one series for one job."""
+
+    def __init__(self, database: Database, secret: bytes, org: Org, series: Series) -> None:
+        self._database = database
+        self._org, self._series = org, series
+        shape = shape_of(series.terms, org.settings)
+        self._maker: Final = CodeMaker(org_key(secret, org.id), series.id, shape)
+        self._ahead = max(1, shape.capacity // GUESSES_PER_HIT_MIN)
+        self._block: tuple[int, int, SortedCodes] | None = None
+        self.are_doubtful = False
+        """Whether some code was found to be taken, so that all are looked up."""
+
+    def draw(self, place: Place, most: int, *, least: int, still_wanted: int) -> Drawn:
+        """Up to `most` codes that nobody has, and `least` unless the series has no more; the job may need `still_wanted`."""
+        tried = 0
+        while True:
+            drawn = self._drawn(place, most)
+            if len(drawn.codes) >= least or tried > least * CODE_TRIES_MAX:
+                return drawn
+            tried += place.count - place.used
+            place = self._next_block(max(least, min(still_wanted, CODE_BLOCK)))
+            if not place.count:
+                return drawn
+
+    def _drawn(self, place: Place, wanted: int) -> Drawn:
+        """From one block: what is left of it may be fewer than wanted."""
+        if place.used >= place.count:
+            return Drawn([], [], place)
+        if self._block is None or self._block[:2] != (place.first, place.count):
+            self._block = (place.first, place.count, self._maker.sorted_codes(place.first, place.count))
+        codes = self._block[2].part(place.used, wanted * CODE_TRIES_MAX if self.are_doubtful else wanted)
+        free = list(enumerate(codes, place.used + 1))
+        if self.are_doubtful:
+            with self._database.reading() as tx:
+                taken = taken_codes(tx, self._org.id, codes)
+            free = [(end, code) for end, code in free if code not in taken][:wanted]
+        return Drawn([code for _, code in free], [end for end, _ in free], place)
+
+    def _next_block(self, wanted: int) -> Place:
+        count = min(CODE_BLOCK, max(wanted, self._ahead))
+        with self._database.writing() as tx:
+            first = reserve_codes(tx, self._org.id, self._series.id, count)
+        return Place(first, max(0, min(count, self._maker.capacity - first)), 0)
