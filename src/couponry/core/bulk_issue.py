@@ -3,8 +3,9 @@
 Whoever is alike in all that the guards read is judged once, so that a million customers cost a million look-ups in a dictionary.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -62,15 +63,22 @@ class Held:
 _NONE: Final = Standing()
 
 
-def judged(org: Org, series: Series, now_ms: int, people: Iterable[Person], held: Held, supply: Supply) -> list[Code | None]:
+def judged(
+    org: Org, series: Series, now_ms: int, people: Sequence[Person], held: Held, supply: Supply, own: Sequence[str] = ()
+) -> list[Code | None]:
     """For each of these people, in order, None if a coupon is issued to them, else why not. Somebody may be named twice.
 
-    `held` then holds what each has by now.
+    `held` then holds what each has by now. `own` are the codes that they are to get, in their normal form, if somebody has
+    brought codes for them: once a code is given, it is 747 for all others.
     """
+    given: set[str] = set()
     verdicts: dict[tuple[object, ...], Code | None] = {}
     room, codes = supply.room, supply.codes
     found: list[Code | None] = []
-    for person in people:
+    for person, code in zip(people, own or repeat("", len(people)), strict=True):
+        if code in given:
+            found.append(Code.REPEATED_IN_REQUEST)
+            continue
         customer_id = person.customer_id
         standing = held.standings.get(customer_id, _NONE)
         receipt = (standing.issued, standing.last_issued_ms, *held.facts(customer_id))
@@ -87,6 +95,8 @@ def judged(org: Org, series: Series, now_ms: int, people: Iterable[Person], held
             codes -= 1
             room = None if room is None else room - 1
             held.give(customer_id, standing, now_ms)
+            if code:
+                given.add(code)
     return found
 
 

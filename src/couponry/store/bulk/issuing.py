@@ -52,7 +52,7 @@ _STRIPE: Final = t.STRIPES - 1
 
 
 class Wanted(NamedTuple):
-    """One coupon for one person; `code` is a code of its own, which nobody may have yet."""
+    """One coupon for one person; `code` is a code of its own, which nobody may have yet. Either all have one, or none has."""
 
     person: Person
     code: str | None = None
@@ -145,7 +145,8 @@ class Issuer:
         held = self._held(tx, offered, sorted({each.person.customer_id for each in wanted}), order.now_ms)
         before = dict(held.standings)
         supply = Supply(self._room(tx, offered), _supplied(series, wanted, codes, pool))
-        refusals = judged(org, series, order.now_ms, [each.person for each in wanted], held, supply)
+        own = [code_key(each.code) for each in wanted if each.code is not None]
+        refusals = judged(org, series, order.now_ms, [each.person for each in wanted], held, supply, own)
         issued = [each for each, refused in zip(wanted, refusals, strict=True) if refused is None]
         if issued:
             coupon_ids = self._write_coupons(tx, offered, issued, codes, pool, ids, order)
