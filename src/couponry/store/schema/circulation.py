@@ -65,7 +65,7 @@ redemption = org_table(
     CheckConstraint("amount IS NULL OR amount >= 0", name="amount"),
     Index("uq_redemption_use", "org_id", "coupon_id", "use_number", unique=True),
     Index("uq_redemption_customer_use", "org_id", "customer_id", "series_id", "customer_use_number", unique=True),
-    Index("ix_redemption_series", "org_id", "series_id", "redeemed_ms"),
+    Index("ix_redemption_series", "org_id", "series_id", "redeemed_ms", "id"),
     Index(
         "ix_redemption_reversed", "org_id", "series_id", "reversed_ms", postgresql_where=_IS_REVERSED, sqlite_where=_IS_REVERSED
     ),

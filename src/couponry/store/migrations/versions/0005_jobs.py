@@ -67,3 +67,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_upload")),
         sqlite_with_rowid=False,
     )
+    # With the id, so that an export can go on among redemptions of one instant, of which an import may bring millions.
+    op.drop_index("ix_redemption_series", "redemption")
+    op.create_index("ix_redemption_series", "redemption", ["org_id", "series_id", "redeemed_ms", "id"], unique=False)
