@@ -7,6 +7,9 @@ from couponry.api.admin import campaigns, explain, refusals, reverse, what_if
 from couponry.api.admin import customers as admin_customers
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
+from couponry.api.upload import coupons as coupon_uploads
+from couponry.api.upload import files as upload_files
+from couponry.api.upload import redeemed as redeemed_uploads
 from couponry.api.v1_1 import customer_coupons as v11_customer_coupons
 from couponry.api.v1_1 import customer_redemptions as v11_customer_redemptions
 from couponry.api.v1_1 import customers as v11_customers
@@ -57,4 +60,7 @@ AREAS: Final[tuple[Area, ...]] = (
     v11_organization,
     tills,
     admin_customers,
+    coupon_uploads,
+    redeemed_uploads,
+    upload_files,
 )

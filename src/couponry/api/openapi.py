@@ -8,13 +8,14 @@ import msgspec
 
 import couponry
 from couponry.api.areas import AREAS
-from couponry.api.envelopes import ADMIN, PROBLEM_TYPE, Errors, ProblemDetails, V3Errors, http_status
+from couponry.api.envelopes import ADMIN, PROBLEM_TYPE, UPLOADS, Errors, ProblemDetails, UploadFailure, V3Errors, http_status
 from couponry.api.gate import TOKEN_PATH
 from couponry.api.oauth import TokenBody, TokenResponse
 from couponry.api.operation import GATE_HEADERS, KEY, Operation, Parameter
 from couponry.core.status import Code
 
 _OK: Final = 200
+_JSON: Final = "application/json"
 _REF: Final = "#/components/schemas/{name}"
 _ID: Final = MappingProxyType({"type": "integer", "minimum": 0})
 # Found out before the endpoint has a say, so in the form of the path's family.
@@ -134,7 +135,7 @@ def _operation(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
     if one.parameters:
         described["parameters"] = [_parameter(parameter) for parameter in one.parameters]
     if one.body:
-        content = {"application/json": {"schema": schema_of[repr(one.body)]}}
+        content = {one.body_type: {"schema": schema_of[repr(one.body)]}}
         described["requestBody"] = {"required": True, "content": content}
     schemes = () if one.is_open else ("bearer", "token") if _is_admin(one) else ("basic", "bearer", "token")
     described["security"] = [{scheme: []} for scheme in schemes]
@@ -146,7 +147,7 @@ _TO_SLASHES: Final = str.maketrans("_.-", "///", "{}")
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     is_in_path = parameter.place == "path"
-    schema: dict[str, Any] = dict(_ID) if is_in_path or parameter.is_number else {"type": "string"}
+    schema: dict[str, Any] = dict(_ID) if (is_in_path and not parameter.is_name) or parameter.is_number else {"type": "string"}
     if parameter.values:
         schema["enum"] = list(parameter.values)
     described = {"name": parameter.name, "in": parameter.place, "description": parameter.meaning, "schema": schema}
@@ -159,14 +160,14 @@ def _responses(one: Operation, schema_of: dict[str, Any]) -> dict[str, Any]:
     again = {"Idempotency-Replayed": {"$ref": "#/components/headers/Replayed"}} if KEY in one.parameters else {}
     told = _meaning(_by_rules(one)) if one.refusal_status == _OK else ""
     ok = {one.content_type: {"schema": schema_of[repr(one.response)]}}
-    responses = {str(_OK): {"description": told or "Success", "headers": {**named, **again}, "content": ok}}
+    responses = {str(one.success_status): {"description": told or "Success", "headers": {**named, **again}, "content": ok}}
     refusals = list(_refusals(one))
     for status in sorted({refusal.status for refusal in refusals}):
         of_it = [refusal for refusal in refusals if refusal.status == status]
         lines = "; ".join(dict.fromkeys(refusal.line for refusal in of_it))
         forms = list({repr(refusal.body): schema_of[repr(refusal.body)] for refusal in of_it}.values())
         schema = forms[0] if len(forms) == 1 else {"anyOf": forms}
-        media_type = PROBLEM_TYPE if _is_admin(one) else one.content_type
+        media_type = PROBLEM_TYPE if _is_admin(one) else _JSON
         responses[str(status)] = {"description": lines, "headers": named, "content": {media_type: {"schema": schema}}}
     return responses
 
@@ -188,7 +189,9 @@ def _refusals(one: Operation) -> Iterator[_Refusal]:
 
 
 def _gate_of(one: Operation) -> list[Code]:
-    with_body = (Code.UNSUPPORTED_MEDIA_TYPE, Code.BODY_TOO_LARGE) if one.method != "get" else ()
+    with_body = [Code.UNSUPPORTED_MEDIA_TYPE, Code.BODY_TOO_LARGE] if one.method != "get" else []
+    if one.path.startswith(UPLOADS):
+        with_body = with_body[1:]  # what is no form is refused by the endpoint (400)
     if one.is_open:
         return [*_TOKEN_GATE, *with_body]
     is_attributed = all(header in one.parameters for header in GATE_HEADERS)
@@ -196,7 +199,9 @@ def _gate_of(one: Operation) -> list[Code]:
     return [*_GATE, *with_body, *by_path, *(_ATTRIBUTION if is_attributed else ())]
 
 
-def _gate_form(one: Operation) -> type[Errors | ProblemDetails | V3Errors]:
+def _gate_form(one: Operation) -> type[Errors | ProblemDetails | UploadFailure | V3Errors]:
+    if one.path.startswith(UPLOADS):
+        return UploadFailure
     return ProblemDetails if _is_admin(one) else V3Errors if one.path == TOKEN_PATH else Errors
 
 

@@ -8,7 +8,7 @@ from couponry.core.status import Code
 
 
 class Parameter(NamedTuple):
-    """A query parameter, header, or part of the path. Parts of the path are ids."""
+    """A query parameter, header, or part of the path. Parts of the path are ids, unless they are names."""
 
     name: str
     place: str
@@ -16,13 +16,15 @@ class Parameter(NamedTuple):
     values: Sequence[str] = ()
     is_number: bool = False
     is_required: bool = False
+    is_name: bool = False
 
 
 class Operation(NamedTuple):
     """One method of one path. `on` is its letter in the table of codes, empty for operations that have none.
 
-    `refusal_status` is the HTTP status of what a rule refuses, `codes` are codes beyond those of the letter, `refusals` say what
-    other HTTP statuses mean. Whatever is not open needs a credential; what lies below `/admin/` a client with the admin scope.
+    `body_type` and `content_type` are the media types of what comes in and goes out. `refusal_status` is the HTTP status of what
+    a rule refuses, `codes` are codes beyond those of the letter, `refusals` say what other HTTP statuses mean. Whatever is not
+    open needs a credential; what lies below `/admin/` a client with the admin scope.
     """
 
     path: str
@@ -34,10 +36,12 @@ class Operation(NamedTuple):
     parameters: Sequence[Parameter] = ()
     on: str = ""
     content_type: str = "application/json"
+    success_status: int = 200
     refusal_status: int = 200
     codes: Sequence[Code] = ()
     refusals: Sequence[tuple[int, str]] = ()
     is_open: bool = False
+    body_type: str = "application/json"
 
 
 CASE: Final = Parameter("coupon_code_case", "query", "how codes are shown in the response", ("UPPER", "LOWER", "AS_IT_IS"))
