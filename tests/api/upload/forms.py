@@ -1,5 +1,6 @@
 """Forms as clients send them, and who sends them."""
 
+import base64
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ import httpx
 from couponry.core.jobs import Job, JobKind
 from couponry.store.jobs import jobs_of_series
 from tests.api.holdings import series_id
-from tests.api.shop import BASIC, Front, Raw, Shop
+from tests.api.shop import ADDRESS, BASIC, Front, Raw, Shop
 
 PATH: Final = "/coupon/api/v1/upload/"
 CODES: Final = b"code\r\nAB-1\r\nAB-2\r\n"
@@ -44,11 +45,30 @@ class Sender:
         usual = {
             "content-type": content_type or f"multipart/form-data; boundary={BOUNDARY}",
             "content-length": str(len(body)),
+            "authorization": f"Basic {base64.b64encode(':'.join(BASIC).encode()).decode()}",
             **(headers or {}),
         }
-        request = httpx.Request("POST", "http://shop.test/", headers=usual)
-        sent = [(name.lower(), value) for name, value in next(httpx.BasicAuth(*BASIC).auth_flow(request)).headers.raw]
+        sent = [(name.encode(), value.encode("latin-1")) for name, value in usual.items()]
         return self.front.raw("POST", f"{PATH}file/{series_id(self.shop, 'POOL')}", sent, body)
+
+    def scope(self, path: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+        """A POST of the till whose body is still to come."""
+        credential = b"Basic " + base64.b64encode(":".join(BASIC).encode())
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [*headers, (b"authorization", credential)],
+            "client": (ADDRESS, 4711),
+            "server": ("shop.test", 80),
+            "state": {},
+        }
 
     def jobs(self, series: str = "POOL", kind: JobKind = JobKind.UPLOAD) -> list[Job]:
         with self.shop.database.reading() as tx:

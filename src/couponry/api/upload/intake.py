@@ -24,7 +24,7 @@ from couponry.store.jobs import Draft, create_job, read_job
 from couponry.store.offers import read_series
 from couponry.store.uploads import Upload
 
-_UNSAFE: Final = re.compile(r"[^\w.-]+")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.\-\u0080-\U0010ffff]+")
 _NAMELESS: Final = "file"
 
 Plan = Callable[[Mapping[str, str], Terms, Sequence[str]], dict[str, Any] | Problem]
