@@ -37,7 +37,7 @@ _IDENTIFIERS: Final = {
     "cardExternalId": t.customer.c.card_external_id,
 }
 
-_STANDING_COLUMNS: Final = (
+STANDING_COLUMNS: Final = (
     t.customer_series.c.customer_id,
     t.customer_series.c.series_id,
     t.customer_series.c.redeemed,
@@ -149,7 +149,7 @@ class Selects:
     def _standings(self, *, is_locking: bool) -> Keyed:
         keys, standing = self._pairs(), t.customer_series.c
         found = (
-            select(*_STANDING_COLUMNS)
+            select(*STANDING_COLUMNS)
             .select_from(keys.probing(t.customer_series, "customer_id", "series_id"))
             .order_by(standing.customer_id, standing.series_id)
         )

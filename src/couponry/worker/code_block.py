@@ -1,7 +1,7 @@
 """Codes for bulk issue: a block of a series' serials at a time, in the order of the index.
 
-A block belongs to one job and stands in its cursor, so that a crash loses none of it; only one that was reserved and never used is
-lost. What has turned out to be taken by somebody else's upload is passed over, and from then on looked for.
+A block belongs to one job and stands in its cursor, so that a crash loses none of it; only one that was reserved and never used
+is lost. What has turned out to be taken by somebody else's upload is passed over, and from then on looked for.
 """
 
 from typing import Final
@@ -34,7 +34,7 @@ class Drawn(Struct, frozen=True):
 
     def after(self, issued: int) -> Place:
         """Where the block is when the first so many of the codes are used."""
-        return Place(self.place.first, self.place.count, self.ends[issued - 1]) if issued else self.place
+        return Place(self.place.first, self.place.count, self.ends[issued - 1]) if issued and self.ends else self.place
 
 
 class CodeBlocks:
@@ -79,5 +79,6 @@ class CodeBlocks:
     def _next_block(self, wanted: int) -> Place:
         count = min(CODE_BLOCK, max(wanted, self._ahead))
         with self._database.writing() as tx:
+            tx.commit_lazily()
             first = reserve_codes(tx, self._org.id, self._series.id, count)
         return Place(first, max(0, min(count, self._maker.capacity - first)), 0)

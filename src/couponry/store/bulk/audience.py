@@ -13,7 +13,7 @@ from couponry.core.audience import Segment
 from couponry.core.bulk_issue import Person
 from couponry.core.limits import AUDIENCE_COUNTED_AT_ONCE
 from couponry.store import schema as t
-from couponry.store.bulk.issuing import PERSON_COLUMNS, person_from_row
+from couponry.store.bulk.issuing import PERSON_COLUMNS
 from couponry.store.engine import Database, ReadTransaction
 
 _customer: Final = t.customer.c
@@ -22,13 +22,18 @@ _customer: Final = t.customer.c
 def people_after(
     tx: ReadTransaction, org_id: int, after_id: int, most: int, segment: Segment | None
 ) -> tuple[list[Person], int | None]:
-    """Whom the next window of `most` customers holds of the segment (None: of all), and where it ends; None for the end of all."""
+    """Whom the next window of `most` customers holds of the segment (None: of all), and where it ends; None after the last."""
     of_org = _customer.org_id == org_id
+    if segment is None:
+        everybody = select(*PERSON_COLUMNS).where(of_org, _customer.id > after_id).order_by(_customer.id).limit(most)
+        people = [Person._make(row) for row in tx.rows(everybody, {})]
+        after = people[-1].customer_id if len(people) == most else None
+        return [person for person in people if not person.is_gone], after
     ids = select(_customer.id).where(of_org, _customer.id > after_id).order_by(_customer.id)
     last = tx.rows(ids.limit(1).offset(most - 1), {})
     window = [of_org, _customer.id > after_id, *([_customer.id <= last[0].id] if last else [])]
     wanted = select(*PERSON_COLUMNS).where(*window, *_conditions(org_id, segment)).order_by(_customer.id)
-    return [person_from_row(row) for row in tx.rows(wanted, {})], last[0].id if last else None
+    return [Person._make(row) for row in tx.rows(wanted, {})], last[0].id if last else None
 
 
 def audience_size(database: Database, org_id: int, segment: Segment | None) -> int:

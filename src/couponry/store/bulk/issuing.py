@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import case, select
+from sqlalchemy import Select, bindparam, case, select
 
 from couponry.core import expiry
 from couponry.core import ids as id_kinds
@@ -27,7 +27,7 @@ from couponry.store.bulk.inserts import insert_alike
 from couponry.store.dialect import Dialect, Trouble
 from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
 from couponry.store.rows import coupon_from_row, org_from_rows, series_from_text
-from couponry.store.selects import Selects
+from couponry.store.selects import STANDING_COLUMNS, Selects
 from couponry.store.serials import COUPON, OUTBOX, reserve
 from couponry.store.statements import Row, org_parameter
 
@@ -47,6 +47,7 @@ _IDENTIFIERS: Final = {
     "cardnumber": t.customer.c.card_number,
     "cardExternalId": t.customer.c.card_external_id,
 }
+_GAPS_MAX: Final = 4
 _STRIPE: Final = t.STRIPES - 1
 """Where bulk issues count an uncapped series."""
 
@@ -89,6 +90,7 @@ class Issuer:
         self._selects = Selects(dialect)
         key = ("customer_id", "series_id")
         self._standings = dialect.update(t.customer_series, key=key, added=("issued",), assigned=("last_issued_ms",))
+        self._standings_between = dialect.read(dialect.locked(_standings_between(), t.customer_series))
         self._given = dialect.update(
             t.coupon, key=("id",), added=(), assigned=("customer_id", "issued_ms", "expires_local", "issued_till_id")
         )
@@ -121,7 +123,7 @@ class Issuer:
         source = keys.probing(t.customer, column.name, index="" if kind == "id" else f"uq_customer_{column.name}")
         bound = {org_parameter().key: org_id, **keys.bound([(value,) for value in dict.fromkeys(values)])}
         return {
-            value: person_from_row(row) for value, *row in tx.rows(select(column, *PERSON_COLUMNS).select_from(source), bound)
+            value: Person._make(row) for value, *row in tx.rows(select(column, *PERSON_COLUMNS).select_from(source), bound)
         }
 
     def issue(
@@ -173,7 +175,7 @@ class Issuer:
         org_id, series, select_ = offered.org.id, offered.series, self._selects
         pairs = [(customer_id, series.id) for customer_id in customer_ids]
         held = Held()
-        for customer_id, _, redeemed, uses, last_ms, issued, issued_ms in select_.locked_standings.rows(tx, org_id, pairs):
+        for customer_id, _, redeemed, uses, last_ms, issued, issued_ms in self._locked_standings(tx, org_id, pairs):
             held.standings[customer_id] = Standing(redeemed, uses, last_ms, True, issued, issued_ms)
         if not rules.may_hold_several(series):
             now_local = expiry.local_time(now_ms // 1000, series.zone).replace(tzinfo=None).isoformat()
@@ -189,6 +191,13 @@ class Issuer:
             members = select_.members.rows(tx, org_id, sorted((series.id, customer_id) for customer_id in customer_ids))
             held.members = frozenset(customer_id for _, customer_id in members)
         return held
+
+    def _locked_standings(self, tx: WriteTransaction, org_id: int, pairs: Sequence[tuple[int, int]]) -> list[Row]:
+        """By one walk over the customers where they follow one another, else each by its key."""
+        if not pairs or pairs[-1][0] - pairs[0][0] >= _GAPS_MAX * len(pairs):
+            return self._selects.locked_standings.rows(tx, org_id, pairs)
+        window = {"series": pairs[0][1], "first": pairs[0][0], "last": pairs[-1][0]}
+        return tx.read(self._standings_between, {"org": org_id, **window})
 
     def _room(self, tx: WriteTransaction, offered: Offered) -> int | None:
         cap = offered.series.terms.max_create
@@ -292,9 +301,20 @@ class Issuer:
         tx.write(self._outbox, offered.org.id, rows)
 
 
+def _standings_between() -> Select[Any]:
+    standing = t.customer_series.c
+    theirs = standing.customer_id.between(bindparam("first"), bindparam("last"))
+    of_series = (standing.org_id == org_parameter(), theirs, standing.series_id == bindparam("series"))
+    return select(*STANDING_COLUMNS).where(*of_series).order_by(standing.customer_id)
+
+
 def ids_ahead(database: Database, org_id: int, coupons: int) -> Ids:
-    """Ids for a chunk, reserved in a transaction of their own: the row that hands them out must not stay locked meanwhile."""
+    """Ids for a chunk, reserved in a transaction of their own: the row that hands them out must not stay locked meanwhile.
+
+    It need not wait for the disk: whatever uses them is committed after it.
+    """
     with database.writing() as tx:
+        tx.commit_lazily()
         coupon = id_kinds.first_id(id_kinds.COUPON, org_id, reserve(tx, org_id, COUPON, coupons))
         return Ids(coupon, id_kinds.first_id(id_kinds.REDEMPTION, org_id, reserve(tx, org_id, OUTBOX, 2 * coupons)))
 
@@ -329,9 +349,3 @@ def _supplied(series: Series, wanted: Sequence[Wanted], codes: Sequence[str], po
             return len(pool) if _takes_from_pool(series, wanted) else len(wanted)
         case Handling.SHARED:
             return len(wanted)
-
-
-def person_from_row(row: Sequence[Any]) -> Person:
-    """From `PERSON_COLUMNS`; SQLite keeps a boolean as a number."""
-    customer_id, is_loyalty, fraud_status, label, is_gone, is_reachable = row
-    return Person(customer_id, bool(is_loyalty), fraud_status, label, bool(is_gone), bool(is_reachable))

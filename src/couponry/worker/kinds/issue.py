@@ -1,18 +1,21 @@
 """Bulk issue: coupons of a series for an audience, or codes that nobody has, for a file."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from couponry.core.audience import Segment
+from couponry.core.audience import Audience, Segment
 from couponry.core.bulk_issue import Person, row_code
 from couponry.core.generation import shape_of
 from couponry.core.job_requests import IssueRequest
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
-from couponry.core.model import Handling
+from couponry.core.model import Handling, Org
+from couponry.core.problem import Problem
+from couponry.core.series import Series
 from couponry.core.status import Code
 from couponry.store.bulk.audience import audience_size, people_after
 from couponry.store.bulk.files import ERROR_COLUMNS
@@ -20,6 +23,7 @@ from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted, ids
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.worker.code_block import CodeBlocks, Drawn, Place
+from couponry.worker.listed import UNKNOWN, CustomerFile
 from couponry.worker.work import Chunk, Desk, JobImpossible
 
 _BLOCKS_MAX: Final = 8
@@ -34,15 +38,17 @@ class Cursor(Struct, frozen=True, rename="camel"):
 
 
 class Recipients(NamedTuple):
-    """Whom a chunk is for; None for whom nobody knows. `cells` are what an error file repeats of each.
+    """Whom a chunk is for, or why a row is for nobody. `cells` are what the error file repeats of each.
 
     `after` is where the next chunk begins, None when there is none.
     """
 
-    people: Sequence[Person | None]
+    people: Sequence[Person | Problem]
     cells: Callable[[int], Sequence[object]]
-    columns: Sequence[str]
     after: int | None
+
+
+Read = Callable[[WriteTransaction], Recipients]
 
 
 class IssueWork:
@@ -61,23 +67,27 @@ class IssueWork:
             offered = self._offered(tx, job)
         if request.audience is None:
             return self._codes_chunk(job, request, offered, cursor, rows_max)
-        segment = request.audience.segment
+        file = self._file(job, request.audience)
         total = job.total
         if total is None:
-            total = audience_size(self._desk.database, job.org_id, segment) * request.count
+            people = file.count() if file else audience_size(self._desk.database, job.org_id, request.audience.segment)
+            total = people * request.count
         people_max = max(1, rows_max // request.count)
         drawn, blocks = _NO_CODES, None
         if offered.series.terms.client_handling_type is Handling.GENERATED:
             blocks = self._blocks_of(offered)
             most = people_max * request.count
             drawn = blocks.draw(cursor.place, most, least=request.count, still_wanted=max(most, total - job.done))
-            people_max = max(1, len(drawn.codes) // request.count)
+            people_max = len(drawn.codes) // request.count or people_max  # without codes, all are refused
         ids = ids_ahead(self._desk.database, job.org_id, people_max * request.count)
+        if file:
+            read = self._listed(file, offered.org, cursor.after, people_max)
+        else:
+            read = partial(_window, job.org_id, cursor.after, people_max, request.audience.segment)
 
         def write(tx: WriteTransaction) -> Progress:
-            recipients = _window(tx, job.org_id, cursor.after, people_max, segment)
             try:
-                progress = self._issued(tx, job, request, recipients, drawn, ids)
+                progress = self._issued(tx, job, request, read(tx), drawn, ids)
             except StoreError as error:
                 if blocks and error.is_code_taken:
                     blocks.are_doubtful = True
@@ -89,8 +99,10 @@ class IssueWork:
     def _issued(
         self, tx: WriteTransaction, job: Job, request: IssueRequest, recipients: Recipients, drawn: Drawn, ids: Ids
     ) -> Progress:
+        """Issue, and write the rows that failed to the error file."""
         offered = self._offered(tx, job)
-        wanted = [Wanted(person) for person in recipients.people if person for _ in range(request.count)]
+        people, per_person = recipients.people, request.count
+        wanted = [Wanted(person) for person in people if isinstance(person, Person) for _ in range(per_person)]
         order = Order(
             now_ms=self._desk.clock(),
             till_id=request.till_id,
@@ -99,39 +111,57 @@ class IssueWork:
             is_sent=request.send,
         )
         refusals = self._issuer.issue(tx, offered, wanted, drawn.codes, ids, order)
-        failed: list[tuple[int, Code]] = []
-        at = ok = 0
+        ok, done = refusals.count(None), len(people) * per_person
+        failed = list(_failures(people, refusals, per_person, offered.series)) if ok < done else []
         by_code: Counter[str] = Counter()
-        for row, person in enumerate(recipients.people):
-            theirs = refusals[at : at + request.count] if person else [Code.CUSTOMER_NOT_FOUND] * request.count
-            at += request.count if person else 0
-            codes = [row_code(code, offered.series) for code in theirs if code]
-            ok += request.count - len(codes)
-            if codes:
-                by_code.update(str(code.number) for code in codes)
-                failed.append((row, codes[0]))
-        done = len(recipients.people) * request.count
-        place = drawn.after(ok) if drawn.codes else drawn.place
+        for _, problem, times in failed:
+            by_code[str(problem.code)] += times
         return Progress(
-            cursor=msgspec.to_builtins(Cursor(recipients.after or 0, place)),
+            cursor=msgspec.to_builtins(Cursor(recipients.after or 0, drawn.after(ok))),
             done=done,
             ok=ok,
             failed=done - ok,
             by_code=dict(by_code),
-            files=self._told(tx, job, recipients, failed),
+            files=self._told(tx, job, request, recipients, failed),
             is_last=recipients.after is None,
             tells_others=request.send,
         )
 
     def _told(
-        self, tx: WriteTransaction, job: Job, recipients: Recipients, failed: Sequence[tuple[int, Code]]
+        self,
+        tx: WriteTransaction,
+        job: Job,
+        request: IssueRequest,
+        recipients: Recipients,
+        failed: Sequence[tuple[int, Problem, int]],
     ) -> tuple[JobFile, ...]:
-        """The error file with the rows that failed."""
+        """The error file with the rows that failed, if there are any."""
         if not failed:
             return ()
-        rows = ((*recipients.cells(row), code.number, code.message) for row, code in failed)
-        file = file_of(tx, job, FileRole.ERRORS, "error")
-        return (self._desk.folder.append_rows(job, file, (*recipients.columns, *ERROR_COLUMNS), rows),)
+        assert request.audience, "codes for nobody do not fail"
+        file = self._file(job, request.audience)
+        columns = file.error_columns() if file else ("customerId", *ERROR_COLUMNS)
+        rows = ((*recipients.cells(row), problem.code, problem.text) for row, problem, _ in failed)
+        return (self._desk.folder.append_rows(job, file_of(tx, job, FileRole.ERRORS, "error"), columns, rows),)
+
+    def _file(self, job: Job, audience: Audience) -> CustomerFile | None:
+        if audience.upload_id is None:
+            return None
+        return CustomerFile(self._desk.folder.upload(job.org_id, audience.upload_id), audience)
+
+    def _listed(self, file: CustomerFile, org: Org, start: int, rows_max: int) -> Read:
+        """The next rows of a file; who they name is looked up when the coupons are written."""
+        page = file.page(org, start, rows_max)
+        names = [row.named for row in page.rows if isinstance(row.named, str)]
+        values = [int(name) for name in names] if file.kind == "id" else names
+
+        def read(tx: WriteTransaction) -> Recipients:
+            found = self._issuer.people(tx, org.id, file.kind, values) if values else {}
+            by_name = {str(value): person for value, person in found.items()}
+            people = [row.named if isinstance(row.named, Problem) else by_name.get(row.named, UNKNOWN) for row in page.rows]
+            return Recipients(people, lambda row: page.rows[row].cells, None if page.is_last else page.after)
+
+        return read
 
     def _codes_chunk(self, job: Job, request: IssueRequest, offered: Offered, cursor: Cursor, rows_max: int) -> Chunk:
         """Codes that nobody has, into the series and into the file."""
@@ -179,6 +209,22 @@ class IssueWork:
         return self._blocks[key]
 
 
-def _window(tx: ReadTransaction, org_id: int, after_id: int, most: int, segment: Segment | None) -> Recipients:
+def _window(org_id: int, after_id: int, most: int, segment: Segment | None, tx: ReadTransaction) -> Recipients:
     people, after = people_after(tx, org_id, after_id, most, segment)
-    return Recipients(people, lambda row: (people[row].customer_id,), ("customerId",), after)
+    return Recipients(people, lambda row: (people[row].customer_id,), after)
+
+
+def _failures(
+    people: Sequence[Person | Problem], refusals: Sequence[Code | None], per_person: int, series: Series
+) -> Iterator[tuple[int, Problem, int]]:
+    """Each row that failed, or did not get all of its coupons: why, and how many it did not get."""
+    at = 0
+    for row, person in enumerate(people):
+        if isinstance(person, Problem):
+            yield row, person, per_person
+            continue
+        refused = [code for code in refusals[at : at + per_person] if code]
+        at += per_person
+        if refused:
+            code = row_code(refused[0], series)
+            yield row, Problem(code.number, code.message), len(refused)
