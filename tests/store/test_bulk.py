@@ -17,7 +17,7 @@ from couponry.store import registry, schema
 from couponry.store.bulk import Kind, Result, import_file, import_rows
 from couponry.store.bulk.coupons import Coupons
 from couponry.store.bulk.customers import Customers
-from couponry.store.bulk.files import FileUnusable
+from couponry.store.bulk.rows import FileUnusable
 from couponry.store.bulk.series import SeriesRows
 from couponry.store.engine import Database
 

@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 from couponry.core.problem import Problem
 from couponry.settings import SettingInvalid, Settings
 from couponry.store import migrate
-from couponry.store.bulk.files import FileUnusable
+from couponry.store.bulk.rows import FileUnusable
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, StoreError
 from couponry.store.migrate import SchemaState, SchemaUnknown

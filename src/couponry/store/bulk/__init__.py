@@ -14,7 +14,8 @@ from sqlalchemy import Table, text
 
 from couponry.core.limits import IMPORT_CHUNK_ROWS, WRITE_TRIES_MAX
 from couponry.core.problem import Problem
-from couponry.store.bulk.files import ERROR_COLUMNS, CsvReader, ErrorFile, FileUnusable, Line
+from couponry.store.bulk.files import ERROR_COLUMNS, CsvReader, ErrorFile, Line
+from couponry.store.bulk.rows import FileUnusable
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, StoreError, WriteTransaction
 

@@ -25,6 +25,15 @@ class Row(NamedTuple):
     problem: str = ""
 
 
+class _Text(TextIOWrapper):
+    """Leaves the file to who has opened it."""
+
+    def __del__(self) -> None:
+        """Not what a file does at its end: close."""
+        if not self.closed:
+            self.detach()
+
+
 class RowReader:
     """The rows from `start` on, which is 0 or an `offset` of before. Lines without a letter between two rows are passed over."""
 
@@ -35,7 +44,7 @@ class RowReader:
         self.offset = start
         """Where the row begins that comes next."""
         # A byte that is not UTF-8 becomes a lone surrogate, which costs its row and goes into the error file as it was.
-        self._text = TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+        self._text = _Text(file, encoding="utf-8", errors="surrogateescape", newline="")
         self._rows = csv.reader(self._lines(), strict=True)
 
     def __iter__(self) -> Iterator[Row]:

@@ -3,11 +3,22 @@
 from collections.abc import Mapping
 
 from couponry.core.jobs import JobKind
+from couponry.worker.kinds.export import ExportWork
 from couponry.worker.kinds.issue import IssueWork
+from couponry.worker.kinds.lifecycle import LifecycleWork
 from couponry.worker.kinds.redeemed import RedeemedWork
+from couponry.worker.kinds.upload import UploadWork
 from couponry.worker.work import Desk, Work
 
 
 def works(desk: Desk) -> Mapping[JobKind, Work]:
     """The work of every kind."""
-    return {JobKind.ISSUE: IssueWork(desk), JobKind.REDEEMED_UPLOAD: RedeemedWork(desk)}
+    lifecycle = LifecycleWork(desk)
+    return {
+        JobKind.EXPORT: ExportWork(desk),
+        JobKind.ISSUE: IssueWork(desk),
+        JobKind.REVOKE: lifecycle,
+        JobKind.EXPIRY: lifecycle,
+        JobKind.UPLOAD: UploadWork(desk),
+        JobKind.REDEEMED_UPLOAD: RedeemedWork(desk),
+    }
