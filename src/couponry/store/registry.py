@@ -157,8 +157,8 @@ def create_till(
     """A till that may log in, in the store of that code (else its own); store, zone and concept are made if missing."""
     if not org_exists(tx, org_id):
         return _unknown_org(org_id)
-    if not _TILL_CODE.fullmatch(code) or code != code.strip() or len(code) > IDENTIFIER_CHARS_MAX:
-        return Problem("invalid", "a till code has 1-255 characters, no colon, no surrounding blanks")
+    if wrong := till_code_problem(code):
+        return wrong
     store = store or code
     known = tx.rows(
         select(t.store.c.id, t.store.c.zone_id, t.store.c.concept_id).where(t.store.c.org_id == org_id, t.store.c.code == store),
@@ -177,6 +177,13 @@ def create_till(
         store_id = create_store(tx, org_id, store, zone_id=zone_id, concept_id=concept_id)
     till_id = _add(tx, t.till, org_id, code=code, name=code, store_id=store_id, password_hash=password_hash, is_active=True)
     return TillPlace(till_id, store_id, zone_id, concept_id)
+
+
+def till_code_problem(code: str) -> Problem | None:
+    """Why a till cannot have this code: it is the user name that the till signs in with."""
+    if _TILL_CODE.fullmatch(code) and code == code.strip() and len(code) <= IDENTIFIER_CHARS_MAX:
+        return None
+    return Problem("invalid", "a till code has 1-255 characters, no colon, no surrounding blanks")
 
 
 def create_client(

@@ -216,16 +216,17 @@ class Redemptions:
     required = frozenset({"code", "redeemedOn", "tillCode"})
     tables = (t.redemption, t.coupon, t.customer_series)
 
-    def __init__(self, org: Org, now_ms: int, dialect: Dialect) -> None:
+    def __init__(self, org: Org, now_ms: int) -> None:
         self.org, self.now_ms = org, now_ms
-        self._recorder = Recorder(dialect)
+        self._recorder: Recorder | None = None
 
     def write(self, tx: WriteTransaction, rows: list[Cells], seen: set[Hashable]) -> list[Problem | None]:
         """Record each redemption that the limits allow. `seen` holds nothing but that a chunk went before, of a dry run."""
         told = [told_by_import(row, self.org, self.now_ms) for row in rows]
         sound = [each for each in told if not isinstance(each, Problem)]
-        goes_on = bool(seen)
-        recorded = iter(self._recorder.record(tx, self.org.id, sound, self.now_ms, request_id="import", goes_on=goes_on))
+        goes_on, recorder = bool(seen), self._recorder or Recorder(tx.dialect)
+        recorded = iter(recorder.record(tx, self.org.id, sound, self.now_ms, request_id="import", goes_on=goes_on))
+        self._recorder = recorder
         seen.add(t.redemption.name)
         return [each if isinstance(each, Problem) else next(recorded) for each in told]
 
