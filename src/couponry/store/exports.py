@@ -235,8 +235,8 @@ class _Walk:
         self.table = table = _TABLES[request.what]
         is_by_time = is_in_series and request.what is What.REDEMPTIONS
         self.key: tuple[Column[Any], ...] = (table.c.redeemed_ms, table.c.id) if is_by_time else (table.c.id,)
-        is_bounded = is_by_time and request.from_ms is not None
-        self.first = (request.from_ms if is_bounded else _FIRST, _FIRST)[: len(self.key)]
+        first_ms = _FIRST if request.from_ms is None else request.from_ms
+        self.first: tuple[int, ...] = (first_ms, _FIRST) if is_by_time else (_FIRST,)
         self._within: list[ColumnElement[bool]] = [table.c.org_id == org_parameter()]
         if is_in_series:
             self._within.append(table.c.series_id == bindparam("series"))

@@ -50,11 +50,7 @@ class Folder:
         with received.open("rb") as opened:
             os.fsync(opened.fileno())
         received.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _fsync_folder(path.parent)
 
     def written(self, org_id: int, job_id: int, role: FileRole) -> Path:
         """The file of this role that a job writes."""
@@ -65,18 +61,28 @@ class Folder:
 
         What an uncommitted chunk had written is cut off first.
         """
-        path = self.written(job.org_id, job.id, file.role)
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as opened:
-            opened.truncate(file.size_bytes)
-            opened.seek(file.size_bytes)
-            opened.writelines(lines)
-            opened.flush()
-            os.fsync(opened.fileno())
-            return JobFile(file.role, file.name, opened.tell())
+        size_bytes = _appended(self.written(job.org_id, job.id, file.role), file.size_bytes, lines)
+        return JobFile(file.role, file.name, size_bytes)
 
     def append_rows(self, job: Job, file: JobFile, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> JobFile:
         """The same with rows of a CSV, whose header comes first; formulas are made harmless."""
         return self.append(job, file, csv_lines(([columns] if not file.size_bytes else []), rows))
+
+    def spool(self, org_id: int, job_id: int) -> Path:
+        """What a job gathers for a file that can only be written as a whole; nobody can fetch it."""
+        return self._inside("jobs", org_id) / f"{job_id}-spool"
+
+    def append_spool(self, job: Job, size_bytes: int, content: Iterable[bytes]) -> int:
+        """Write on after what is committed of it, as `append` does; its new size."""
+        return _appended(self.spool(job.org_id, job.id), size_bytes, content)
+
+    def put(self, job: Job, file: JobFile, made: Path) -> JobFile:
+        """A file that was made whole, and lies on the disk, is the job's from now on; the file with its size."""
+        size_bytes = made.stat().st_size
+        path = self.written(job.org_id, job.id, file.role)
+        made.replace(path)
+        _fsync_folder(path.parent)
+        return JobFile(file.role, file.name, size_bytes)
 
     def create(self, path: Path) -> BinaryIO:
         """A new file to write to, for its owner only."""
@@ -88,17 +94,36 @@ class Folder:
         return path
 
 
-def file_of(tx: ReadTransaction, job: Job, role: FileRole, prefix: str) -> JobFile:
+def _appended(path: Path, size_bytes: int, lines: Iterable[bytes]) -> int:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as opened:
+        opened.truncate(size_bytes)
+        opened.seek(size_bytes)
+        opened.writelines(lines)
+        opened.flush()
+        os.fsync(opened.fileno())
+        return opened.tell()
+
+
+def _fsync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def file_of(tx: ReadTransaction, job: Job, role: FileRole, prefix: str, suffix: str = "") -> JobFile:
     """A job's file of this role: the one that it writes already, or a new name that no other job has.
 
-    A name is `<prefix>_<org>_<series><YYYY_MM_DD_HH_MM_SS>` (upload 4), of the second in which the job was made or the next free.
+    A name is `<prefix>_<org>_<series><YYYY_MM_DD_HH_MM_SS><suffix>` (upload 4), of the second in which the job was made or the
+    next free.
     """
     begun = job.file(role)
     if begun:
         return begun
     made = datetime.fromtimestamp(job.created_ms // 1000, UTC)
     while True:
-        name = f"{prefix}_{job.org_id}_{job.series_id or ''}{made.strftime(_STAMP)}"
+        name = f"{prefix}_{job.org_id}_{job.series_id or ''}{made.strftime(_STAMP)}{suffix}"
         if find_file(tx, job.org_id, name) is None:
             return JobFile(role, name, 0)
         made += timedelta(seconds=1)
