@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from couponry.api.admin import campaigns, explain, refusals, reverse, what_if
+from couponry.api.admin import campaigns, explain, jobs, refusals, reverse, uploads, what_if
 from couponry.api.admin import customers as admin_customers
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
@@ -60,6 +60,8 @@ AREAS: Final[tuple[Area, ...]] = (
     v11_organization,
     tills,
     admin_customers,
+    jobs,
+    uploads,
     coupon_uploads,
     redeemed_uploads,
     upload_files,
