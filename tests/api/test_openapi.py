@@ -67,7 +67,8 @@ def test_parameters(operations: list[Described]) -> None:
         assert len(set(keys)) == len(keys), (path, method)
         in_path = {parameter["name"]: parameter for parameter in parameters if parameter["in"] == "path"}
         assert in_path.keys() == set(re.findall("{(.*?)}", path)), (path, method)
-        assert all(parameter["required"] and parameter["schema"]["type"] == "integer" for parameter in in_path.values())
+        kind = "string" if path.endswith("/{name}") else "integer"
+        assert all(parameter["required"] and parameter["schema"]["type"] == kind for parameter in in_path.values())
         assert all(parameter["description"] and parameter["schema"]["type"] for parameter in parameters)
         assert all(parameter["in"] in {"path", "query", "header"} for parameter in parameters)
 

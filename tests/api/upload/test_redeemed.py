@@ -1,9 +1,7 @@
 """`POST /coupon/api/v1/upload/redeemFile/{couponSeriesId}`: what is taken, and what is refused at once (upload 2)."""
 
 import json
-from typing import Any
-
-import pytest
+from typing import Any, Final
 
 from couponry.core.jobs import JobKind
 from tests.api.holdings import series_id
@@ -54,75 +52,74 @@ ALWAYS = {"redeemedDateInMillis": 0, "redeemedAt": 1}
 BY_ID = {**ALWAYS, "userId": 4}
 
 
-@pytest.mark.parametrize(
-    ("form", "columns", "identifier", "coupon", "kept"),
-    [
-        ({}, HEADERS.replace('"', "'"), "MOBILE", "COUPON_CODE", COLUMNS),
-        ({}, f" {HEADERS} ", "MOBILE", "COUPON_CODE", COLUMNS),
-        (
-            {"customerIdentifier": "email"},
-            {**ALWAYS, "email": 2, "mobile": 4, "couponCode": 3},
-            "EMAIL",
-            "COUPON_CODE",
-            {**ALWAYS, "email": 2, "couponCode": 3},
-        ),
-        (
-            {},
-            {**BY_ID, "mobile": 2, "couponCode": 3},
-            "USER_ID",
-            "COUPON_CODE",
-            {**BY_ID, "couponCode": 3},
-        ),
-        ({}, {**BY_ID, "couponId": 3}, "USER_ID", "COUPON_ID", {**BY_ID, "couponId": 3}),
-        (
-            {"couponIdentifier": "COUPON_ID"},
-            {**ALWAYS, "mobile": 2, "couponId": 5, "couponCode": 3},
-            "MOBILE",
-            "COUPON_ID",
-            {**ALWAYS, "mobile": 2, "couponId": 5},
-        ),
-    ],
-)
-def test_columns(sender: Sender, form: dict[str, str], columns: Any, identifier: str, coupon: str, kept: Any) -> None:
+MAPPED: Final[list[tuple[dict[str, str], Any, str, str, Any]]] = [
+    ({}, HEADERS.replace('"', "'"), "MOBILE", "COUPON_CODE", COLUMNS),
+    ({}, f" {HEADERS} ", "MOBILE", "COUPON_CODE", COLUMNS),
+    (
+        {"customerIdentifier": "email"},
+        {**ALWAYS, "email": 2, "mobile": 4, "couponCode": 3},
+        "EMAIL",
+        "COUPON_CODE",
+        {**ALWAYS, "email": 2, "couponCode": 3},
+    ),
+    (
+        {},
+        {**BY_ID, "mobile": 2, "couponCode": 3},
+        "USER_ID",
+        "COUPON_CODE",
+        {**BY_ID, "couponCode": 3},
+    ),
+    ({}, {**BY_ID, "couponId": 3}, "USER_ID", "COUPON_ID", {**BY_ID, "couponId": 3}),
+    (
+        {"couponIdentifier": "COUPON_ID"},
+        {**ALWAYS, "mobile": 2, "couponId": 5, "couponCode": 3},
+        "MOBILE",
+        "COUPON_ID",
+        {**ALWAYS, "mobile": 2, "couponId": 5},
+    ),
+]
+
+
+def test_columns(sender: Sender) -> None:
     """The id wins where it is mapped beside another identifier; what lost is not passed on."""
-    assert use(sender, columns, **form).status_code == 200
-    (job,) = sender.jobs("MON", KIND)
-    assert (job.request["identifier"], job.request["couponIdentifier"], job.request["columns"]) == (identifier, coupon, kept)
+    for form, columns, identifier, coupon, kept in MAPPED:
+        assert use(sender, columns, **form).status_code == 200
+        request = sender.jobs("MON", KIND)[-1].request
+        assert (request["identifier"], request["couponIdentifier"], request["columns"]) == (identifier, coupon, kept)
 
 
 WITHOUT = [{name: index for name, index in COLUMNS.items() if name != left_out} for left_out in list(COLUMNS)[:4]]
 
 
-@pytest.mark.parametrize(
-    ("form", "columns", "detail"),
-    [
-        *(({}, columns, "does not say where") for columns in WITHOUT),
-        ({"customerIdentifier": "USER_ID"}, COLUMNS, "does not say where userId"),
-        ({"couponIdentifier": "COUPON_ID"}, COLUMNS, "does not say where couponId"),
-        ({"customerIdentifier": ""}, COLUMNS, "the part customerIdentifier is missing"),
-        ({"couponIdentifier": ""}, COLUMNS, "the part couponIdentifier is missing"),
-        ({"customerIdentifier": "NOT_TAGGED"}, COLUMNS, "customerIdentifier is none of"),
-        ({"couponIdentifier": "CODE"}, COLUMNS, "couponIdentifier is none of"),
-        ({}, "", "the part uploadHeaders is missing"),
-        ({}, "{", "uploadHeaders is not JSON"),
-        ({}, "[" * 10_000, "uploadHeaders is not JSON"),
-        ({}, "__import__('os')", "uploadHeaders is not JSON"),
-        ({}, [0, 1], "uploadHeaders is no JSON object"),
-        ({}, "5", "uploadHeaders is no JSON object"),
-        ({}, {**COLUMNS, "name": 1}, "and nothing else"),
-        ({}, {**COLUMNS, "\0": 1}, "and nothing else"),
-        ({}, {**COLUMNS, "billId": 7}, "uploadHeaders.billId is no index"),
-        ({}, {**COLUMNS, "billId": -1}, "uploadHeaders.billId is no index"),
-        ({}, {**COLUMNS, "billId": True}, "uploadHeaders.billId is no index"),
-        ({}, {**COLUMNS, "billId": 1.0}, "uploadHeaders.billId is no index"),
-        ({}, {**COLUMNS, "billId": None}, "uploadHeaders.billId is no index"),
-        ({}, {**COLUMNS, "billId": 10**30}, "uploadHeaders.billId is no index"),
-    ],
-    ids=lambda value: str(value)[:30],
-)
-def test_refused_at_once(sender: Sender, form: dict[str, str], columns: Any, detail: str) -> None:
-    answer = use(sender, columns, **form)
-    assert answer.status_code == 400
-    assert answer.json() == {"success": False, "status": 400, "message": answer.json()["message"]}
-    assert detail in answer.json()["message"], answer.text
+REFUSALS: Final[list[tuple[dict[str, str], Any, str]]] = [
+    *(({}, columns, "does not say where") for columns in WITHOUT),
+    ({"customerIdentifier": "USER_ID"}, COLUMNS, "does not say where userId"),
+    ({"couponIdentifier": "COUPON_ID"}, COLUMNS, "does not say where couponId"),
+    ({"customerIdentifier": ""}, COLUMNS, "the part customerIdentifier is missing"),
+    ({"couponIdentifier": ""}, COLUMNS, "the part couponIdentifier is missing"),
+    ({"customerIdentifier": "NOT_TAGGED"}, COLUMNS, "customerIdentifier is none of"),
+    ({"couponIdentifier": "CODE"}, COLUMNS, "couponIdentifier is none of"),
+    ({}, "", "the part uploadHeaders is missing"),
+    ({}, "{", "uploadHeaders is not JSON"),
+    ({}, "[" * 10_000, "uploadHeaders is not JSON"),
+    ({}, "__import__('os')", "uploadHeaders is not JSON"),
+    ({}, [0, 1], "uploadHeaders is no JSON object"),
+    ({}, "5", "uploadHeaders is no JSON object"),
+    ({}, {**COLUMNS, "name": 1}, "and nothing else"),
+    ({}, {**COLUMNS, "\0": 1}, "and nothing else"),
+    ({}, {**COLUMNS, "billId": 7}, "uploadHeaders.billId is no index"),
+    ({}, {**COLUMNS, "billId": -1}, "uploadHeaders.billId is no index"),
+    ({}, {**COLUMNS, "billId": True}, "uploadHeaders.billId is no index"),
+    ({}, {**COLUMNS, "billId": 1.0}, "uploadHeaders.billId is no index"),
+    ({}, {**COLUMNS, "billId": None}, "uploadHeaders.billId is no index"),
+    ({}, {**COLUMNS, "billId": 10**30}, "uploadHeaders.billId is no index"),
+]
+
+
+def test_refused_at_once(sender: Sender) -> None:
+    for form, columns, detail in REFUSALS:
+        answer = use(sender, columns, **form)
+        told = answer.json()
+        assert (answer.status_code, told) == (400, {"success": False, "status": 400, "message": told["message"]})
+        assert detail in told["message"], (form, columns, told)
     assert (sender.jobs("MON", KIND), sender.kept()) == ([], [])

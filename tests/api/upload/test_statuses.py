@@ -1,18 +1,15 @@
 """What became of uploads, and the files that came out (upload 3, 4)."""
 
-from typing import Any
-
-import pytest
+from typing import Any, Final
 
 from couponry.core.jobs import FileRole, Job, JobFile, JobKind, JobState, Progress
 from couponry.store.folder import Folder, file_of
 from couponry.store.jobs import Draft, advance_job, begin_job, create_job, fail_job, move_job, read_job
 from tests.api.shop import NOW_MS, Shop
-from tests.api.upload.forms import PATH, Sender
+from tests.api.upload.forms import PATH, USED, Sender
 
 LATER = NOW_MS + 4_000
 TABLE = "temp_{org}_20310310_182000000"  # 12:50 in UTC is 18:20 in Kolkata
-KINDS = {"getUploadStatus": "upload", "getUploadRedeemedCouponStatus": "redeemUpload"}
 
 
 def moved(shop: Shop, job: Job, state: JobState) -> None:
@@ -28,33 +25,34 @@ def moved(shop: Shop, job: Job, state: JobState) -> None:
             move_job(tx, shop.org_id, job.id, state, LATER)
 
 
-@pytest.mark.parametrize(
-    ("state", "coupons", "redeemed"),
-    [
-        (JobState.QUEUED, "STARTED", "QUEUED"),
-        (JobState.RUNNING, "STARTED", "PROCESSING"),
-        (JobState.PAUSED, "STARTED", "PROCESSING"),
-        (JobState.FINISHED, "FINISHED", "COMPLETED"),
-        (JobState.FAILED, "FAILED", "FAILED"),
-        (JobState.CANCELLED, "FAILED", "FAILED"),
-    ],
-)
-def test_states(sender: Sender, state: JobState, coupons: str, redeemed: str) -> None:
-    sender.upload()
-    sender.upload(body=_USED, kind="redeemFile")
-    for kind in (JobKind.UPLOAD, JobKind.REDEEMED_UPLOAD):
-        (job,) = sender.jobs(kind=kind)
-        moved(sender.shop, job, state)
-    (upload,) = sender.statuses().json()["result"]["uploadJobStatuses"]
+STATES: Final = {
+    JobState.QUEUED: ("STARTED", "QUEUED"),
+    JobState.RUNNING: ("STARTED", "PROCESSING"),
+    JobState.PAUSED: ("STARTED", "PROCESSING"),
+    JobState.FINISHED: ("FINISHED", "COMPLETED"),
+    JobState.FAILED: ("FAILED", "FAILED"),
+    JobState.CANCELLED: ("FAILED", "FAILED"),
+}
+
+
+def test_states(sender: Sender) -> None:
+    for state in STATES:
+        sender.upload()
+        sender.upload(body=USED, kind="redeemFile")
+        for kind in (JobKind.UPLOAD, JobKind.REDEEMED_UPLOAD):
+            moved(sender.shop, sender.jobs(kind=kind)[-1], state)
+    uploads = sender.statuses().json()["result"]["uploadJobStatuses"]
     told = sender.statuses(kind="getUploadRedeemedCouponStatus").json()
-    (redemptions,) = told["result"]["redeemUploadJobStatuses"]
-    assert (upload["uploadStatus"], redemptions["uploadRedeemedCouponStatus"]) == (coupons, redeemed)
-    begun = None if state is JobState.QUEUED else TABLE.format(org=sender.shop.org_id)
-    for one in (upload, redemptions):
-        assert one["uploadTableName"] == begun
-        assert (one["createdOn"], one["updatedOn"]) == (str(NOW_MS), str(LATER if begun else NOW_MS))
-        assert (one["totalUploadedCount"], one["actualRowCount"]) == ((3, 3) if state is JobState.FINISHED else (0, 0))
-        assert (one["errorCount"], one["errorFileUrl"], one["successFileUrl"]) == (0, None, None)
+    redemptions = told["result"]["redeemUploadJobStatuses"]
+    states = [(one["uploadStatus"], other["uploadRedeemedCouponStatus"]) for one, other in zip(uploads, redemptions, strict=True)]
+    assert states == [*STATES.values()]
+    for listed in (uploads, redemptions):
+        for state, one in zip(STATES, listed, strict=True):
+            begun = None if state is JobState.QUEUED else TABLE.format(org=sender.shop.org_id)
+            assert one["uploadTableName"] == begun
+            assert (one["createdOn"], one["updatedOn"]) == (str(NOW_MS), str(LATER if begun else NOW_MS))
+            assert (one["totalUploadedCount"], one["actualRowCount"]) == ((3, 3) if state is JobState.FINISHED else (0, 0))
+            assert (one["errorCount"], one["errorFileUrl"], one["successFileUrl"]) == (0, None, None)
 
 
 def test_oldest_first(sender: Sender) -> None:
@@ -82,7 +80,7 @@ def worked(sender: Sender, job: Job) -> dict[FileRole, JobFile]:
 def test_files(sender: Sender, stranger: tuple[str, str]) -> None:
     """What is committed of them, to their own org alone."""
     sender.upload()
-    sender.upload(body=_USED, kind="redeemFile")
+    sender.upload(body=USED, kind="redeemFile")
     (upload,), (redemptions,) = sender.jobs(), sender.jobs(kind=JobKind.REDEEMED_UPLOAD)
     worked(sender, upload)
     made = worked(sender, redemptions)
@@ -115,14 +113,11 @@ def test_files_of_other_jobs(sender: Sender) -> None:
     assert_none(sender, worked(sender, job)[FileRole.ERRORS].name)
 
 
-@pytest.mark.parametrize("name", ["nosuch", "%00", "x" * 5000, "..%2F..%2Fetc%2Fpasswd", "a/b", "%20", "é", "'", "error_%25"])
-def test_files_that_are_not(sender: Sender, name: str) -> None:
-    assert_none(sender, name)
+def test_files_that_are_not(sender: Sender) -> None:
+    for name in ("nosuch", "%00", "x" * 5000, "..%2F..%2Fetc%2Fpasswd", "a/b", "%20", "é", "'", "error_%25"):
+        assert_none(sender, name)
 
 
 def assert_none(sender: Sender, name: str, **more: Any) -> None:
     answer = sender.front.ask("GET", f"{PATH}files/{name}", **more)
     assert (answer.status_code, answer.json()) == (404, {"success": False, "status": 404, "message": "Incorrect resource"})
-
-
-_USED = b"when,till,mobile,code,bill,number,details\r\n1930000000000,301,919812300001,AB-1,7,B-7,none\r\n"
