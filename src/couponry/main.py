@@ -107,6 +107,7 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
         raise SettingInvalid("COUPONRY_SECRET_KEY must be set")
     with suppress(OSError):
         os.nice(WORKER_NICENESS)
+    _collect_garbage_rarely()
     secret = settings.secret_key.encode()
     database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 1, is_keyed=True)
     desk = Desk(database, Folder(settings.files_dir), now_ms, secret)
@@ -126,8 +127,13 @@ async def _silence() -> None:
 
 
 def _share_the_interpreter() -> None:
-    """Let the event loop and the lanes take turns, and collect garbage rarely: requests leave next to no cycles behind."""
+    """Let the event loop and the lanes take turns."""
     sys.setswitchinterval(limits.SWITCH_INTERVAL_S)
+    _collect_garbage_rarely()
+
+
+def _collect_garbage_rarely() -> None:
+    """Requests and chunks leave next to no cycles behind."""
     gc.freeze()
     gc.set_threshold(limits.GC_ALLOCATIONS)
 

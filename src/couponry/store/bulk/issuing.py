@@ -48,6 +48,7 @@ _IDENTIFIERS: Final = {
     "cardExternalId": t.customer.c.card_external_id,
 }
 _GAPS_MAX: Final = 4
+_NEW: Final = ("id", "code", "code_key", "customer_id")
 _STRIPE: Final = t.STRIPES - 1
 """Where bulk issues count an uncapped series."""
 
@@ -122,9 +123,7 @@ class Issuer:
         keys = tx.dialect.keys("wanted", column.type)
         source = keys.probing(t.customer, column.name, index="" if kind == "id" else f"uq_customer_{column.name}")
         bound = {org_parameter().key: org_id, **keys.bound([(value,) for value in dict.fromkeys(values)])}
-        return {
-            value: Person._make(row) for value, *row in tx.rows(select(column, *PERSON_COLUMNS).select_from(source), bound)
-        }
+        return {value: Person._make(row) for value, *row in tx.rows(select(column, *PERSON_COLUMNS).select_from(source), bound)}
 
     def issue(
         self,
@@ -226,23 +225,27 @@ class Issuer:
             rows = [(who, now_ms, coupon.expires_local or expires, order.till_id, coupon.id) for coupon, who in given]
             tx.write(self._given, org.id, rows)
             return [coupon.id for coupon, _ in given]
-        shared = series.terms.generic_code if series.terms.client_handling_type is Handling.SHARED else None
-        own = [each.code for each in issued if each.code is not None]
-        texts = [shared] * len(issued) if shared else own or codes
-        holders = [each.person.customer_id if shared else 0 for each in issued]
+        people = [each.person.customer_id for each in issued]
         coupon_ids = range(ids.coupon, ids.coupon + len(issued))
-        rows_new = [
-            (coupon_id, code, code_key(code), holder_id, each.person.customer_id)
-            for coupon_id, code, holder_id, each in zip(coupon_ids, texts, holders, issued, strict=False)
-        ]
         alike = {
+            "org_id": org.id,
             "series_id": series.id,
             "issued_ms": now_ms,
             "expires_local": expires,
             "issued_till_id": order.till_id,
             "created_ms": now_ms,
         }
-        insert_alike(tx, t.coupon, ("id", "code", "code_key", "holder_id", "customer_id"), rows_new, {"org_id": org.id, **alike})
+        if series.terms.client_handling_type is Handling.SHARED:
+            code = series.terms.generic_code or ""
+            rows_new = list(zip(coupon_ids, people, people, strict=True))
+            insert_alike(
+                tx, t.coupon, ("id", "holder_id", "customer_id"), rows_new, {"code": code, "code_key": code_key(code), **alike}
+            )
+        else:
+            own = [each.code for each in issued if each.code is not None]
+            texts = own or codes[: len(issued)]
+            keys = map(code_key, texts)
+            insert_alike(tx, t.coupon, _NEW, list(zip(coupon_ids, texts, keys, people, strict=True)), alike)
         return list(coupon_ids)
 
     def _write_counts(
