@@ -6,7 +6,7 @@ that the plan holds afterwards are nobody's to write.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -45,7 +45,7 @@ UPLOADED: Final = {"mobile": "mobile", "email": "email", "externalId": "external
 """Kinds of identifiers, by the columns of an upload that they stand in."""
 
 _INT64_MAX: Final = 2**63 - 1
-_DIGITS: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+_INT64_DIGITS: Final = 19
 _AMOUNT: Final = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?", re.ASCII)
 
 Use = tuple[int, int, int]
@@ -70,25 +70,37 @@ class Told(Struct, frozen=True, gc=False):
         return Redeem(org_id, place, who, (self.item,), *bill, request_id)
 
 
-def told_by_upload(cells: Mapping[str, str], org: Org, now_ms: int) -> Told | Problem:
-    """A row of an upload, by the names that its columns were given (upload 2). `userId` and `couponId` win over others."""
-    kind = "userId" if "userId" in cells else next((name for name in UPLOADED if name in cells), "")
-    redeemed_ms, till = _whole(cells["redeemedDateInMillis"]), _whole(cells["redeemedAt"])
-    if redeemed_ms is None or not _is_past(redeemed_ms, now_ms):
-        return _invalid("redeemedDateInMillis is no instant of the past in epoch milliseconds")
-    if till is None:
-        return _invalid("redeemedAt is no till id")
-    item = _item(cells)
-    if isinstance(item, Problem):
-        return item
-    bill_id = _whole(cells.get("billId", "")) if cells.get("billId", "").strip() else None
-    if bill_id is None and cells.get("billId", "").strip():
-        return _invalid("billId is no number")
-    number = cells.get("billNumber", "").strip()
-    if len(number) > TRANSACTION_NUMBER_CHARS_MAX:
-        return _invalid(f"billNumber has over {TRANSACTION_NUMBER_CHARS_MAX} characters")
-    customer = _identifier(UPLOADED[kind], cells[kind], org) if kind else None
-    return Told(customer, item, redeemed_ms, till, None, number, bill_id)
+class UploadedRows:
+    """What rows of an upload tell of, whose columns have these names (upload 2). `userId` and `couponId` win over others."""
+
+    def __init__(self, names: Collection[str], org: Org, now_ms: int) -> None:
+        self._org, self._now_ms = org, now_ms
+        self._customer = "userId" if "userId" in names else next((name for name in UPLOADED if name in names), "")
+        self._by_id = "couponId" in names
+
+    def told(self, cells: Mapping[str, str]) -> Told | Problem:
+        """What one row tells of, its cells by name; 629 when it has not the shape of a redemption."""
+        redeemed_ms, till = _whole(cells["redeemedDateInMillis"]), _whole(cells["redeemedAt"])
+        if redeemed_ms is None or not _is_past(redeemed_ms, self._now_ms):
+            return _invalid("redeemedDateInMillis is no instant of the past in epoch milliseconds")
+        if till is None:
+            return _invalid("redeemedAt is no till id")
+        coupon_id = _whole(cells["couponId"]) if self._by_id else None
+        if self._by_id and coupon_id is None:
+            return _invalid("couponId is no number")
+        bill_text, number, details = (cells.get(name, "").strip() for name in ("billId", "billNumber", "details"))
+        bill_id = _whole(bill_text) if bill_text else None
+        if bill_text and bill_id is None:
+            return _invalid("billId is no number")
+        if len(number) > TRANSACTION_NUMBER_CHARS_MAX:
+            return _invalid(f"billNumber has over {TRANSACTION_NUMBER_CHARS_MAX} characters")
+        if len(details) > CUSTOM_FIELD_CHARS_MAX:
+            return _invalid(f"details has over {CUSTOM_FIELD_CHARS_MAX} characters")
+        kind = self._customer
+        customer = _identifier(UPLOADED[kind], cells[kind], self._org) if kind else None
+        code = None if self._by_id else cells.get("couponCode", "")
+        item = Item(code, coupon_id, custom_fields=(("details", details),) if details else ())
+        return Told(customer, item, redeemed_ms, till, None, number, bill_id)
 
 
 def told_by_import(cells: Mapping[str, str], org: Org, now_ms: int) -> Told | Problem:
@@ -119,9 +131,8 @@ class Recording:
         self._org, self._made, self._series_id = org, made, series_id
         self.plan = self._fold.plan
 
-    def take(self, told: Told, place: Place, request_id: str) -> Problem | None:
+    def take(self, told: Told, claim: Redeem) -> Problem | None:
         """Count and plan one redemption, or say why not: customer, C2-C4, C6, C9, 633, then C14-C17 and C19."""
-        claim = told.claim(self._org.id, place, request_id)
         customer = self._customer(told)
         if isinstance(customer, Code):
             return _refused(customer)
@@ -142,7 +153,10 @@ class Recording:
 
     def _customer(self, told: Told) -> Customer | Code:
         """Whom a row means: 701 for nobody, 721 for one who is gone. Neither fraud nor a label undoes what has happened."""
-        return self._fold.one_customer((told.customer,)) if told.customer else Code.CUSTOMER_NOT_FOUND
+        customer = self._fold.state.customers.get(told.customer) if told.customer else None
+        if customer is None:
+            return Code.CUSTOMER_NOT_FOUND
+        return Code.INVALID_CUSTOMER if customer.gone else customer
 
     def _attempt(self, claim: Redeem, customer: Customer) -> rules.Attempt | Code:
         """What the guards may read, or 719, 715 or 788."""
@@ -164,12 +178,15 @@ class Recording:
         now_ms, state.now_ms = state.now_ms, attempt.at_ms
         redemption = redeeming.take(self._fold, attempt)
         state.now_ms = now_ms
-        self._fold.keep()
         return redemption
 
 
 def _first(guards: Sequence[rules.Guard], attempt: rules.Attempt) -> Code | None:
-    return next((code for guard in guards if (code := guard(attempt))), None)
+    for guard in guards:
+        code = guard(attempt)
+        if code:
+            return code
+    return None
 
 
 def _refused(code: Code) -> Problem:
@@ -180,17 +197,6 @@ def _invalid(detail: str) -> Problem:
     return Problem(Code.INVALID_INPUT.number, Code.INVALID_INPUT.message, detail)
 
 
-def _item(cells: Mapping[str, str]) -> Item | Problem:
-    details = cells.get("details", "").strip()
-    if len(details) > CUSTOM_FIELD_CHARS_MAX:
-        return _invalid(f"details has over {CUSTOM_FIELD_CHARS_MAX} characters")
-    fields = (("details", details),) if details else ()
-    if "couponId" not in cells:
-        return Item(cells.get("couponCode", ""), custom_fields=fields)
-    coupon_id = _whole(cells["couponId"])
-    return _invalid("couponId is no number") if coupon_id is None else Item(coupon_id=coupon_id, custom_fields=fields)
-
-
 def _identifier(kind: str, text: str, org: Org) -> Identifier | None:
     return normal_identifier(kind, text, org.country_code, org.settings.mobile_digits)
 
@@ -198,8 +204,10 @@ def _identifier(kind: str, text: str, org: Org) -> Identifier | None:
 def _whole(text: str) -> int | None:
     """A whole number that a column can hold."""
     digits = text.strip()
-    number = int(digits) if _DIGITS.fullmatch(digits) else None
-    return number if number is not None and number <= _INT64_MAX else None
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _INT64_DIGITS):
+        return None
+    number = int(digits)
+    return number if number <= _INT64_MAX else None
 
 
 def _instant(text: str, org: Org) -> int | None:

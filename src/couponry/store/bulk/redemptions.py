@@ -94,20 +94,19 @@ class Recorder:
         Raises StoreError when somebody was in the way.
         """
         places = _places(tx, org_id, {each.till for each in told})
-        claims = [(each, each.claim(org_id, places[each.till], request_id)) for each in told if each.till in places]
-        batch, org = self._loaded(tx, org_id, [claim for _, claim in claims], now_ms)
+        claims = [each.claim(org_id, places[each.till], request_id) if each.till in places else None for each in told]
+        sound = [(each, claim) for each, claim in zip(told, claims, strict=True) if claim]
+        batch, org = self._loaded(tx, org_id, [claim for _, claim in sound], now_ms)
         if org is None:
             return [_MISCONFIGURED for _ in told]
-        state, made = batch.state, self._recorded_before(batch, [each for each, _ in claims])
+        state, made = batch.state, self._recorded_before(batch, [each for each, _ in sound])
         if goes_on and self._taken:
             state, made = _joined(self._taken, state, made)
         else:
-            self._reserve_ids(tx, org_id, state, len(claims))
+            self._reserve_ids(tx, org_id, state, len(sound))
         self._taken = state, made
         recording = Recording(state, org, made, series_id)
-        problems = [
-            recording.take(each, places[each.till], request_id) if each.till in places else _UNKNOWN_TILL for each in told
-        ]
+        problems = [recording.take(each, claim) if claim else _UNKNOWN_TILL for each, claim in zip(told, claims, strict=True)]
         if not goes_on:
             self._write(tx, org_id, state, recording)
         return problems
@@ -146,6 +145,8 @@ class Recorder:
         the customer who stands for everybody unknown.
         """
         state, fold = batch.state, Fold(batch.state)
+        if not any(coupon.uses for coupon in state.coupons.values()):
+            return set()
         spans: dict[tuple[int, int, int], tuple[int, int]] = {}
         for told in claimed:
             customer = state.customers.get(told.customer) if told.customer else None

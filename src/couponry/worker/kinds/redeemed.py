@@ -15,7 +15,7 @@ from msgspec import Struct
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
 from couponry.core.model import Org
 from couponry.core.problem import Problem
-from couponry.core.redeemed_rows import Told, told_by_upload
+from couponry.core.redeemed_rows import Told, UploadedRows
 from couponry.core.status import Code
 from couponry.store.bulk.files import ERROR_COLUMNS, without_apostrophe
 from couponry.store.bulk.redemptions import Recorder
@@ -127,6 +127,7 @@ class RedeemedFile:
         names = tuple(name.strip() for name in header.cells)
         # What comes back mended from an error file of ours still has its columns.
         self.columns = names[:-2] if names[-2:] == ERROR_COLUMNS else names
+        self._missing = next((name for name, at in columns.items() if at >= len(self.columns)), None)
 
     def count(self) -> int:
         """How many rows follow the header."""
@@ -137,24 +138,24 @@ class RedeemedFile:
 
         def read(reader: RowReader) -> Page:
             rows = list(islice(reader, rows_max))
-            return Page([self._entry(row, org, now_ms) for row in rows], reader.offset, len(rows) < rows_max)
+            meant = UploadedRows(self._named, org, now_ms)
+            return Page([self._entry(row, meant) for row in rows], reader.offset, len(rows) < rows_max)
 
         return self._reading(start or self._start, read)
 
-    def _entry(self, row: Row, org: Org, now_ms: int) -> Entry:
+    def _entry(self, row: Row, meant: UploadedRows) -> Entry:
         width = len(self.columns)
         cells = row.cells[:width]
         if row.problem or len(row.cells) != self._width:
             detail = row.problem or f"{len(row.cells)} cells where the header has {self._width}"
             return Entry((*cells, *[""] * (width - len(cells))), _invalid(detail))
-        if not is_text("".join(cells)):
+        whole = "".join(cells)
+        if not is_text(whole):
             return Entry(cells, _invalid("the row holds a NUL or bytes that are not UTF-8"))
-        missing = next((name for name, at in self._named.items() if at >= width), None)
-        if missing:
-            return Entry(cells, _invalid(f"there is no column for {missing}"))
-        return Entry(
-            cells, told_by_upload({name: without_apostrophe(cells[at]) for name, at in self._named.items()}, org, now_ms)
-        )
+        if self._missing:
+            return Entry(cells, _invalid(f"there is no column for {self._missing}"))
+        texts = [without_apostrophe(cell) for cell in cells] if "'" in whole else cells
+        return Entry(cells, meant.told({name: texts[at] for name, at in self._named.items()}))
 
     def _reading(self, start: int, work: Callable[[RowReader], T]) -> T:
         try:
