@@ -51,12 +51,12 @@ class Errors(Struct, frozen=True):
     warnings: list[E] = []
 
 
-class UploadFailure(Struct, frozen=True):
+class UploadFailure(Struct, frozen=True, kw_only=True):
     """The failure of a request about uploads (README 4.3); `status` is the HTTP status."""
 
+    success: Literal[False] = False
     status: int
     message: str
-    success: Literal[False] = False
 
 
 class ProblemDetails(Struct, frozen=True, rename="lower"):
@@ -122,9 +122,9 @@ def v3_failure(code: Code, message: str | None = None) -> Reply:
 def upload_failure(refused: Code | Problem) -> Reply:
     """A request about uploads refused, with a code of the contract, or for what it says (400)."""
     if isinstance(refused, Problem):
-        return Reply(400, msgspec.json.encode(UploadFailure(400, refused.text)))
+        return Reply(400, msgspec.json.encode(UploadFailure(status=400, message=refused.text)))
     status = http_status(refused)
-    return Reply(status, msgspec.json.encode(UploadFailure(status, refused.message)), headers_of(refused))
+    return Reply(status, msgspec.json.encode(UploadFailure(status=status, message=refused.message)), headers_of(refused))
 
 
 def admin_failure(code: Code) -> Reply:

@@ -94,12 +94,12 @@ class RedeemedUploads(Struct, frozen=True, rename="camel", kw_only=True):
 Result = TypeVar("Result", Uploads, RedeemedUploads)
 
 
-class UploadAnswer(Struct, Generic[Result], frozen=True):
+class UploadAnswer(Struct, Generic[Result], frozen=True, kw_only=True):
     """Success (README 4.3)."""
 
-    result: Result
-    status: int = 200
     success: Literal[True] = True
+    status: int = 200
+    result: Result
 
 
 def coupon_uploads(org: Org, series_id: int, jobs: Sequence[Job], file_name: str | UnsetType = UNSET) -> Reply:
@@ -117,7 +117,7 @@ def redeemed_uploads(org: Org, series_id: int, jobs: Sequence[Job], file_name: s
 
 
 def _reply(result: Uploads | RedeemedUploads) -> Reply:
-    return Reply(200, msgspec.json.encode(UploadAnswer(result)))
+    return Reply(200, msgspec.json.encode(UploadAnswer(result=result)))
 
 
 def _coupon_upload(job: Job, zone: ZoneInfo) -> UploadStatus:
