@@ -7,10 +7,13 @@ from random import Random
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from couponry.core.jobs import FileRole, JobFile, JobKind, Progress
 from couponry.core.limits import FAILURE_WAIT_MS_MAX
+from couponry.store.folder import Folder
+from couponry.store.jobs import Draft, advance_job, begin_job, create_job, read_job
 from tests.api.admins import KEY, TOKEN, Admin
 from tests.api.holdings import coupon_id, customer_id, series_id
-from tests.api.shop import BASIC, MIRA, Front, Raw, Shop
+from tests.api.shop import BASIC, MIRA, NOW_MS, Front, Raw, Shop
 
 # Of a redemption that was made; the failed ones have -1.
 REDEMPTION: Final = re.compile(rb'"redemptionId":"([0-9]+)"')
@@ -70,13 +73,16 @@ INSTANTS: Final[list[Any]] = [
     "2029-01-01 10:00:00",
     "1930913400000",
 ]
-INSTANT_NAMES: Final = "redemptionTime time expiryDate billingDate registeredOn createDate startsAt endsAt"
+INSTANT_NAMES: Final = (
+    "redemptionTime time expiryDate billingDate registeredOn createDate startsAt endsAt "
+    "registeredFrom registeredTo validTillDateTime from to"
+)
 
 
 class Stock:
     """What the shop holds, and the bodies that requests may start from."""
 
-    def __init__(self, shop: Shop, front: Front) -> None:
+    def __init__(self, shop: Shop, front: Front, folder: Folder) -> None:
         self.shop, self.front = shop, front
         admin = Admin(shop, front)
         self._bearer: str = admin.headers["Authorization"]
@@ -88,6 +94,8 @@ class Stock:
         front.ask("POST", "/v2/otp/generate", json=OTP | {"entityValue": OTHERWISE_UNKNOWN})
         self.otp: str = front.ask("GET", "/v2/otp", params={"mobile": MOBILES[1], "scope": "COUPON"}).json()["code"]
         self.campaigns = [admin.ask("POST", "/campaigns", json=body).json()["id"] for body in self._campaign_bodies()]
+        self.jobs = [admin.ask("POST", "/jobs/issue", json=body).json()["jobId"] for body in self._issue_bodies()]
+        self._work(folder)
         self.known = self._known()
 
     def _furnish(self) -> None:
@@ -111,6 +119,25 @@ class Stock:
         yield {"name": "Spring", "seriesIds": [self.series["CAMP"]]}
         yield {"name": "Autumn", "startsAt": "2031-01-01T00:00:00Z", "endsAt": "2032-01-01T00:00:00Z"}
 
+    def _issue_bodies(self) -> Iterable[dict[str, Any]]:
+        yield {"seriesId": self.series["MON"], "count": 3}
+        listed = {"identifiers": {"type": "mobile", "values": MOBILES[:2]}}
+        yield {"seriesId": self.series["MON"], "audience": listed}
+
+    def _work(self, folder: Folder) -> None:
+        """As a worker would: each job has written a file of each role."""
+        with self.shop.database.writing() as tx:
+            sent = {"uploadedName": "a_1_5001.csv", "sentName": "a.csv"}
+            draft = Draft(kind=JobKind.UPLOAD, series_id=self.series["POOL"], request=sent)
+            uploads = [create_job(tx, self.shop.org_id, draft, NOW_MS)]
+            for job_id in (*self.jobs, *uploads):
+                job = read_job(tx, self.shop.org_id, job_id)
+                assert job
+                files = [folder.append(job, JobFile(role, f"{role}_{job_id}", 0), [b"a,b\r\n"]) for role in FileRole]
+                progress = Progress(cursor={}, done=2, ok=1, failed=1, by_code={"701": 1}, total=9, files=tuple(files))
+                advance_job(tx, begin_job(tx, job, NOW_MS), progress, now_ms=NOW_MS, took_ms=5)
+        self.files = [f"{role}_{job_id}" for job_id in uploads for role in (FileRole.ERRORS, FileRole.DONE)]
+
     def _known(self) -> dict[str, list[Any]]:
         codes = [*self.codes, "WELCOME", "NOSUCH"]
         series, redemptions, customers = [*self.series.values()], self.redemptions, self.customers
@@ -124,7 +151,9 @@ class Stock:
             "seriesId seriesIds series_id couponSeriesId ids": series,
             "redemptionId redemptionIds redemption_id couponRedemptions redemptions": redemptions,
             "customer_id issuedToIds intoId": customers,
-            "campaign_id": self.campaigns,
+            "campaign_id campaignId": self.campaigns,
+            "job_id": self.jobs,
+            "redeemedSeriesIds notRedeemedSeriesIds": series,
             "mobile": MOBILES,
         }
         return {
@@ -133,6 +162,9 @@ class Stock:
             "email": ["mira@example.com", "n1@example.com"],
             "externalId": ["CRM-77", "E1"],
             "customer": customer,
+            "name": self.files,
+            "storeIds": [self.shop.store_id],
+            "uploadId": [1],
             "orgEntityIds": [self.shop.till_id, self.shop.store_id],
             "seriesCode": [*SERIES],
         }
@@ -174,6 +206,10 @@ class Stock:
             "postAdminV1SeriesSeriesIdWhatIf": {"terms": {"minBillAmount": 500}, "days": 30},
             "postAdminV1Campaigns": {"name": "Winter", "description": "d", "seriesIds": [mon], "startsAt": "2031-01-01"},
             "patchAdminV1CampaignsCampaignId": {"name": "Winter", "endsAt": "2032-01-01T00:00:00Z"},
+            "postAdminV1JobsIssue": {"seriesId": mon, "audience": {"segment": {"minTransactions": 0}}, "count": 2, "send": True},
+            "postAdminV1JobsRevoke": {"seriesId": pool, "coupons": "unredeemed", "audience": {"uploadId": 1}},
+            "postAdminV1JobsExpiry": {"seriesId": mon, "coupons": "unissued", "validTillDateTime": "2031-04-20"},
+            "postAdminV1JobsExport": {"what": "coupons", "format": "parquet", "seriesId": mon, "from": "2031-01-01"},
             "postV2OtpGenerate": OTP,
             "postV2OtpValidate": {**OTP, "entityValue": MOBILES[1], "code": self.otp},
             "postV2OtpMissedcall": {"mobile": MOBILES[0], "entityType": "MOBILE", "entityValue": MOBILES[0]},
@@ -194,6 +230,7 @@ class Stock:
             "getAdminV1Explain": {"code": self.codes[20], "customer": "CRM-77", "till": "till1", "amount": 1800},
             "getAdminV1Refusals": {"limit": 2},
             "getAdminV1Campaigns": {"limit": 1},
+            "getAdminV1Jobs": {"kind": "issue", "limit": 1},
         }
 
     def filled(self, random: Random, value: Any, share: float = 0.5, name: str = "") -> Any:
