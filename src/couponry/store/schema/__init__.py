@@ -40,6 +40,7 @@ from couponry.store.schema.offering import (
     status_label,
 )
 from couponry.store.schema.table import metadata
+from couponry.store.schema.telling import delivery, reminder, webhook
 from couponry.store.schema.work import job, job_file, upload
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "coupon",
     "customer",
     "customer_series",
+    "delivery",
     "idempotency",
     "job",
     "job_file",
@@ -65,6 +67,7 @@ __all__ = [
     "outbox",
     "redemption",
     "refusal",
+    "reminder",
     "serial",
     "series",
     "series_audience",
@@ -75,5 +78,6 @@ __all__ = [
     "store",
     "till",
     "upload",
+    "webhook",
     "zone",
 ]

@@ -94,6 +94,9 @@ idempotency = org_table(
     Column("created_ms", BigInteger, nullable=False),
     Column("answer", LargeBinary, nullable=False),
 )
+# `position` is the order in which what happened is told; the worker gives it, to what is committed.
+_IS_NEW = text("position IS NULL")
+_IS_PLACED = text("position IS NOT NULL")
 outbox = org_table(
     "outbox",
     org_id(),
@@ -104,6 +107,9 @@ outbox = org_table(
     Column("customer_id", BigInteger),
     Column("request_id", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("position", BigInteger),
+    Index("ix_outbox_new", "org_id", "id", postgresql_where=_IS_NEW, sqlite_where=_IS_NEW),
+    Index("uq_outbox_position", "org_id", "position", unique=True, postgresql_where=_IS_PLACED, sqlite_where=_IS_PLACED),
     Index("ix_outbox_side_effects", "org_id", "subject_id", postgresql_where=_HAS_EFFECTS, sqlite_where=_HAS_EFFECTS),
 )
 # A code that was sent to a customer: its MAC to compare it with, and itself sealed (`core.validation`). `message` is JSON: where

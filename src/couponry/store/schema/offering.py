@@ -28,6 +28,7 @@ customer = org_table(
     Column("status_reason", Text),
     Column("registered_till_id", BigInteger),
     Column("updated_till_id", BigInteger),
+    Column("unsubscribed", String(32)),
     CheckConstraint(
         "fraud_status IN ('NONE', 'MARKED', 'CONFIRMED', 'RECONFIRMED', 'NOT_FRAUD', 'INTERNAL')", name="fraud_status"
     ),

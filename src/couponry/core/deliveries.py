@@ -1,0 +1,72 @@
+"""What is on its way to somebody outside: events to webhooks, messages to customers (events 1-5)."""
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+
+class Channel(IntEnum):
+    """Targets that are no webhook; their numbers stand where a webhook's id would."""
+
+    SMS = -1
+    EMAIL = -2
+    SIDE_EFFECTS = -3
+    CONTACTS = -4
+    """E-mails to the org's own contacts."""
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands. A failed one is a dead letter; a skipped one was not to be sent."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class NewDelivery(Struct, frozen=True, kw_only=True):
+    """A delivery to be. `body` is what is sent, `address` whom a message goes to; `problem` why one is skipped."""
+
+    outbox_id: int
+    event: str
+    target_id: int
+    customer_id: int | None
+    body: str
+    request_id: str
+    ref_id: str
+    coupon_id: int | None = None
+    address: str | None = None
+    state: DeliveryState = DeliveryState.WAITING
+    next_ms: int = 0
+    problem: str = ""
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """A delivery whose time has come. `customer_id` is 0 for what is about nobody in particular, which keeps no order."""
+
+    id: int
+    outbox_id: int
+    event: str
+    target_id: int
+    customer_id: int
+    address: str | None
+    body: str
+    attempts: int
+    created_ms: int
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What came of an attempt. `again_ms` is when to try again, None for never."""
+
+    due: Due
+    is_delivered: bool
+    begun_ms: int
+    done_ms: int
+    http_status: int | None = None
+    problem: str = ""
+    again_ms: int | None = None
+
+
+EVENT_NAMES: Final = ("CouponIssue", "CouponRedeem", "CouponReactivate", "CouponRevoke", "CouponExpiryChange")
+"""Events that webhooks may name; `CouponIssueLimit` beside them tells that a series' issue limit is near."""
