@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench import growth, report
+from bench import exports, growth, report
 from bench.data import Coupons, Size
 from bench.installation import Installation, installed
 from bench.load import BUILD, compiled
@@ -38,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-pgbench", action="store_true", help="without the yardstick")
     parser.add_argument("--profile", action="store_true", help="another run of redeem-64 under py-spy")
     parser.add_argument("--growth", type=int, default=0, metavar="COUPONS", help="redeem with 100,000 and then so many stored")
+    parser.add_argument("--export", type=int, default=0, metavar="COUPONS", help="only export so many, as CSV and as Parquet")
     parser.add_argument("--seconds", type=float, help="length of each run")
     parser.add_argument("--title", default="redeem and check over HTTP", help="what the page of results is called")
     return parser.parse_args()
@@ -185,6 +186,8 @@ def main() -> int:
     options = arguments()
     compiled()
     with scratch() as folder, PostgresServer(SERVER) as server:
+        if options.export:
+            return exports.run(options.export, [options.only] if options.only else KINDS, folder, server, RESULTS)
         bench = Bench(options, folder, server)
         results = [bench.measured(kind) for kind in ([options.only] if options.only else KINDS)]
         keep(options, bench, results)

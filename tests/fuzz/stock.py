@@ -38,6 +38,12 @@ SERIES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 TERMS: Final = {"description": "Ten off", "discountType": "ABS", "discountValue": 10, "clientHandlingType": "DISC_CODE"}
 OTP: Final = {"entityType": "MOBILE", "entityValue": MOBILES[0], "action": "COUPON", "channels": [{"type": "SMS"}]}
+FILE: Final = "mobile\r\n919812300001\r\n"
+REDEEMED_FORM: Final = {
+    "customerIdentifier": "MOBILE",
+    "couponIdentifier": "COUPON_CODE",
+    "uploadHeaders": '{"redeemedDateInMillis": 0, "redeemedAt": 0, "mobile": 0, "couponCode": 0}',
+}
 SCALARS: Final[Mapping[str, list[Any]]] = {
     "billAmount": ["1800", 700.5, 0, "-1"],
     "amount": ["1800", "700"],
@@ -210,6 +216,9 @@ class Stock:
             "postAdminV1JobsRevoke": {"seriesId": pool, "coupons": "unredeemed", "audience": {"uploadId": 1}},
             "postAdminV1JobsExpiry": {"seriesId": mon, "coupons": "unissued", "validTillDateTime": "2031-04-20"},
             "postAdminV1JobsExport": {"what": "coupons", "format": "parquet", "seriesId": mon, "from": "2031-01-01"},
+            "postAdminV1Uploads": {"file": FILE, "identifier": "mobile", "column": 0},
+            "postCouponApiV1UploadFileSeriesId": {"file": FILE, "customerIdentifier": "MOBILE"},
+            "postCouponApiV1UploadRedeemfileSeriesId": {"file": FILE, **REDEEMED_FORM},
             "postV2OtpGenerate": OTP,
             "postV2OtpValidate": {**OTP, "entityValue": MOBILES[1], "code": self.otp},
             "postV2OtpMissedcall": {"mobile": MOBILES[0], "entityType": "MOBILE", "entityValue": MOBILES[0]},

@@ -30,10 +30,16 @@ def checks(connection: sa.Connection) -> set[tuple[str, str]]:
     return {(table, str(check["name"])) for table in metadata.tables for check in inspector.get_check_constraints(table)}
 
 
+def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """The queue's tables (DBOS) stand beside ours on SQLite, and are none of our business."""
+    return kind != "table" or name in metadata.tables
+
+
 def test_migrated_schema_is_the_schema_in_the_code(database: Database) -> None:
     """Prevents the column or the constraint that every test has and no installation has."""
     with database.writing() as tx:
-        context = MigrationContext.configure(tx.connection, opts={"compare_server_default": True})
+        opts = {"compare_server_default": True, "include_name": is_ours}
+        context = MigrationContext.configure(tx.connection, opts=opts)
         assert compare_metadata(context, metadata) == []
         expected = {
             (table.name, str(constraint.name))
@@ -80,32 +86,28 @@ def test_half_migrated_database_is_refused(database: Database, harm: str, said: 
             look(database)
 
 
-def test_older_database_is_brought_up_to_date(database: Database) -> None:
-    with database.writing() as tx:
-        for table in ("otp", "missed_call", "refusal", "outbox", "idempotency", "redemption", "coupon"):
-            tx.connection.execute(sa.text(f"DROP TABLE {table}"))
-        for table in ("customer_series", "series_counter"):
-            tx.connection.execute(sa.text(f"DROP TABLE {table}"))
-        for table in ("series_audience", "series_entity", "series_version", "series", "campaign"):
-            tx.connection.execute(sa.text(f"DROP TABLE {table}"))
-        for column in ("extended_fields", "status_reason", "registered_till_id", "updated_till_id"):
-            tx.connection.execute(sa.text(f"ALTER TABLE customer DROP COLUMN {column}"))
-        tx.connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
-    assert migrate.state(database) is SchemaState.BEHIND
-    migrate.upgrade(database)
-    assert migrate.state(database) is SchemaState.CURRENT
+def test_older_database_is_brought_up_to_date(empty: Database) -> None:
+    with empty.writing() as tx:
+        command.upgrade(revisions(tx.connection), "0001")
+    assert migrate.state(empty) is SchemaState.BEHIND
+    migrate.upgrade(empty)
+    assert migrate.state(empty) is SchemaState.CURRENT
+
+
+def revisions(connection: sa.Connection) -> Config:
+    scripts = Config()
+    scripts.set_main_option("script_location", "couponry.store:migrations")
+    scripts.attributes["connection"] = connection
+    return scripts
 
 
 def test_what_is_there_is_counted_and_found(empty: Database) -> None:
     """0003: pools know what was uploaded to them, series are found by their places, and counters keep their values."""
-    scripts = Config()
-    scripts.set_main_option("script_location", "couponry.store:migrations")
     pool = '{"description":"x","seriesCode":"P","zone":"UTC","clientHandlingType":"DISC_CODE_PIN"}'
     details = '[{"redemptionOrgEntityType":"STORE","orgEntityId":310},{"redemptionOrgEntityType":"STORE","orgEntityId":310}]'
     placed = f'{{"description":"\\"clientHandlingType\\"","seriesCode":"Q","zone":"UTC","redemptionOrgEntityDetails":{details}}}'
     with empty.writing() as tx:
-        scripts.attributes["connection"] = tx.connection
-        command.upgrade(scripts, "0002")
+        command.upgrade(revisions(tx.connection), "0002")
         for series_id, terms in ((5001, pool), (5002, placed)):
             key = {"id": series_id, "code": f"S{series_id}", "terms": terms}
             for statement in (

@@ -49,7 +49,6 @@ _OF_REFUSALS: Final = (
     *(_REFUSAL.customer_id, _REFUSAL.till_id, _REFUSAL.transaction_number, _REFUSAL.amount, _REFUSAL.evaluated_ms),
     *(_REFUSAL.refused_ms, _REFUSAL.request_id, *_CUSTOMER),
 )
-_NOWHERE: Final = (None, None)
 _TABLES: Final = {
     What.COUPONS: t.coupon,
     What.ISSUES: t.coupon,
@@ -170,24 +169,24 @@ class Exports:
     def _columns(self, tx: ReadTransaction, org_id: int, request: ExportRequest, rows: list[Row]) -> Columns:
         names = [column.name for column in _SELECTED[request.what]]
         columns: dict[str, Sequence[Any]] = dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
-        series = self._series(tx, org_id, {one for one in columns["series_id"] if one is not None})
-        tills = self._about(tx, org_id, t.till, (t.till.c.code, t.till.c.store_id), columns["till_id"])
-        store_ids = columns["store_id"] if "store_id" in columns else [tills.get(one, _NOWHERE)[1] for one in columns["till_id"]]
-        stores = self._about(tx, org_id, t.store, (t.store.c.code, t.store.c.name), store_ids)
-        shops = [stores.get(one, _NOWHERE) for one in store_ids]
-        codes = {series_id: known.code for series_id, known in series.items()}
+        series_ids, till_ids = columns["series_id"], columns["till_id"]
+        series = self._series(tx, org_id, set(series_ids))
+        tills = self._about(tx, org_id, t.till, (t.till.c.code, t.till.c.store_id), set(till_ids))
+        stores_of_tills = {till_id: store_id for till_id, (_, store_id) in tills.items()}
+        store_ids = columns["store_id"] if "store_id" in columns else list(map(stores_of_tills.get, till_ids))
+        stores = self._about(tx, org_id, t.store, (t.store.c.code, t.store.c.name), set(store_ids))
         shared = {
             "code": columns["code"],
             "couponId": columns.get("coupon_id", columns["id"]),
-            "seriesId": columns["series_id"],
-            "seriesCode": [codes.get(one) for one in columns["series_id"]],
+            "seriesId": series_ids,
+            "seriesCode": _named(series_ids, {series_id: known.code for series_id, known in series.items()}),
             "customerId": columns["customer_id"],
             "customerExternalId": columns["external_id"],
             "customerMobile": columns["mobile"],
             "customerEmail": columns["email"],
-            "storeCode": [code for code, _ in shops],
-            "storeName": [name for _, name in shops],
-            "tillCode": [tills.get(one, _NOWHERE)[0] for one in columns["till_id"]],
+            "storeCode": _named(store_ids, {store_id: code for store_id, (code, _) in stores.items()}),
+            "storeName": _named(store_ids, {store_id: name for store_id, (_, name) in stores.items()}),
+            "tillCode": _named(till_ids, {till_id: code for till_id, (code, _) in tills.items()}),
         }
         match request.what:
             case What.COUPONS | What.ISSUES:
@@ -206,7 +205,7 @@ class Exports:
         if read is None:
             read = self._dialect.read(select(table.c.id, *columns).select_from(keys.probing(table, "id")))
             self._reads[table.name,] = read
-        ids = sorted({one for one in wanted if one is not None})
+        ids = sorted(one for one in wanted if one is not None)
         return {row[0]: row[1:] for row in tx.read(read, {"org": org_id, **keys.bound([(one,) for one in ids])})}
 
     def _series(self, tx: ReadTransaction, org_id: int, wanted: Collection[int]) -> dict[int, _Known]:
@@ -310,6 +309,10 @@ def _is_there(tx: ReadTransaction, org_id: int, table: Table, row_id: int) -> bo
 def _known(series_id: int, version: int, terms: str) -> _Known | None:
     series = series_from_text(series_id, version, terms)
     return _Known(series.terms.series_code, series.expires_ms, series.zone) if series else None
+
+
+def _named(ids: Sequence[int | None], names: Mapping[int, str]) -> list[str | None]:
+    return list(map(names.get, ids))  # type: ignore[arg-type] # None is nobody's key
 
 
 def _of_coupons(columns: Columns, series: Mapping[int, _Known]) -> dict[str, Sequence[Any]]:

@@ -5,15 +5,16 @@ finds it revoked. Locks are the ledger's, in the ledger's order (`store.load`): 
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import BigInteger, Integer
+from sqlalchemy import BigInteger, Integer, tuple_
 
 from couponry.core.bulk_lifecycle import changes, is_meant
 from couponry.core.job_requests import Which
 from couponry.core.lifecycle import counts_as_issued
 from couponry.core.model import Coupon
+from couponry.core.registration import ATTRIBUTES
 from couponry.core.rules import lifecycle as rules
 from couponry.core.series import Series
 from couponry.core.status import Code
@@ -22,11 +23,17 @@ from couponry.store import serials
 from couponry.store.bulk.inserts import insert_many
 from couponry.store.dialect import Dialect
 from couponry.store.engine import ReadTransaction, Stage, WriteTransaction
-from couponry.store.rows import COUPON_COLUMNS, coupon_from_row, customer_from_row, series_from_text
+from couponry.store.rows import COUPON_COLUMNS, coupon_from_row, series_from_text
 from couponry.store.selects import Keyed, Selects
 from couponry.store.statements import org_parameter
 
+_COLUMNS: Final = {**ATTRIBUTES, "id": "id"}
 _EVENT: Final = ("id", "event", "subject_id", "customer_id", "request_id", "created_ms")
+
+
+Place = tuple[int, int]
+"""When a coupon was issued, and its id."""
+START: Final[Place] = (0, 0)
 
 
 class Lot(NamedTuple):
@@ -50,9 +57,10 @@ class BulkLifecycle:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._selects = Selects(dialect)
-        self._of_series = self._found(("series_id",), "ix_coupon_series")
-        self._of_pool = self._found(("series_id",), "ix_coupon_pool", is_unissued=True)
-        self._of_customers = self._found(("series_id", "customer_id"), "ix_coupon_customer")
+        self._of_series = self._in_series(is_unissued=False)
+        self._of_pool = self._in_series(is_unissued=True)
+        self._of_customers = self._in_hand()
+        self._customers: dict[str, Keyed] = {}
         self._revocations = dialect.update(t.coupon, key=("id",), added=(), assigned=("revoked_ms", "revision"))
         self._expiries = dialect.update(t.coupon, key=("id",), added=(), assigned=("expires_local",))
         self._standings = dialect.update(t.customer_series, key=("customer_id", "series_id"), added=("issued",), assigned=())
@@ -74,19 +82,21 @@ class BulkLifecycle:
         rows = found.first_rows(tx, lot.org_id, [(lot.series.id, after_id, most)])
         return [coupon_from_row(row) for row in rows]
 
-    def held(self, tx: ReadTransaction, lot: Lot, customers: Mapping[int, int], most: int) -> dict[int, list[Coupon]]:
-        """Each customer's next coupons of the series, by id, after the id that is given for the customer."""
-        keys = [(lot.series.id, customer_id, after_id, most) for customer_id, after_id in sorted(customers.items())]
+    def held(self, tx: ReadTransaction, lot: Lot, customers: Mapping[int, Place], most: int) -> dict[int, list[Coupon]]:
+        """The next coupons of the series that each customer has, in the order of their issue, after a place given for each."""
+        keys = [(lot.series.id, customer_id, *place, most) for customer_id, place in sorted(customers.items())]
         found: dict[int, list[Coupon]] = {}
         for coupon in map(coupon_from_row, self._of_customers.first_rows(tx, lot.org_id, keys)):
             found.setdefault(coupon.customer_id or 0, []).append(coupon)
-        return found
+        return {customer_id: sorted(coupons, key=place_of) for customer_id, coupons in found.items()}
 
-    def customers(self, tx: ReadTransaction, org_id: int, kind: str, values: set[str]) -> dict[str, int]:
+    def customers(self, tx: ReadTransaction, org_id: int, kind: str, values: Collection[str]) -> dict[str, int]:
         """The customers whom these normal identifiers of one kind mean, but for those merged away or deleted."""
-        rows = self._selects.customers(tx, org_id, {kind: values}) if values else []
-        found = ((value, customer_from_row(row)) for _, value, *row in rows)
-        return {value: customer.id for value, customer in found if not customer.gone}
+        keyed = self._customers.get(kind)
+        if keyed is None:
+            keyed = self._customers[kind] = self._known_by(kind)
+        wanted = sorted((int(value),) if kind == "id" else (value,) for value in values)
+        return {str(row[-1]): row[0] for row in keyed.rows(tx, org_id, wanted)}
 
     def revoke(self, tx: WriteTransaction, lot: Lot, ids: Sequence[int], occasion: Occasion) -> int:
         """Revoke those of these coupons that are meant still. How many there were."""
@@ -121,16 +131,43 @@ class BulkLifecycle:
         rows = self._selects.locked_coupons.rows(tx, lot.org_id, [(coupon_id,) for coupon_id in sorted(ids)])
         return [coupon for coupon in map(coupon_from_row, rows) if is_wanted(coupon)]
 
-    def _found(self, names: Sequence[str], index: str, *, is_unissued: bool = False) -> Keyed:
-        """The coupons whose columns have these values, after an id; up to a number."""
-        keys, coupon = self._dialect.keys("places", *(BigInteger() for _ in names), BigInteger(), Integer()), t.coupon.c
-        *values, after_id, most = keys.columns
-        wanted = (coupon.org_id == org_parameter()) & (coupon.id > after_id)
-        for name, value in zip(names, values, strict=True):
-            wanted &= coupon[name] == value
+    def _in_series(self, *, is_unissued: bool) -> Keyed:
+        """The coupons of a series after an id; up to a number."""
+        keys, coupon = self._dialect.keys("places", BigInteger(), BigInteger(), Integer()), t.coupon.c
+        series_id, after_id, most = keys.columns
+        wanted = (coupon.org_id == org_parameter()) & (coupon.series_id == series_id) & (coupon.id > after_id)
+        index = "ix_coupon_series"
         if is_unissued:
-            wanted &= coupon.issued_ms.is_(None) & coupon.revoked_ms.is_(None)
+            wanted, index = wanted & coupon.issued_ms.is_(None) & coupon.revoked_ms.is_(None), "ix_coupon_pool"
         return Keyed(self._dialect, self._dialect.first_of_each(keys, COUPON_COLUMNS, wanted, most, index=index), keys)
+
+    def _known_by(self, kind: str) -> Keyed:
+        """Each by itself: a planner without statistics would go through the org's customers for all."""
+        column = t.customer.c[_COLUMNS[kind]]
+        keys, is_id = self._dialect.keys("names", column.type), kind == "id"
+        is_there = t.customer.c.merged_into_id.is_(None) & t.customer.c.deleted_ms.is_(None)
+        wanted = (t.customer.c.org_id == org_parameter()) & (column == keys.columns[0]) & is_there
+        index = "" if is_id else f"uq_customer_{column.name}"
+        columns = dict.fromkeys((t.customer.c.id, column))
+        return Keyed(self._dialect, self._dialect.first_of_each(keys, tuple(columns), wanted, 1, index=index), keys)
+
+    def _in_hand(self) -> Keyed:
+        """The coupons of a series in customers' hands, after a place; up to a number for each.
+
+        By their issue, as the index has them: by id, a planner without statistics would go through the series for each customer.
+        """
+        keys, coupon = self._dialect.keys("holders", *(BigInteger() for _ in range(4)), Integer()), t.coupon.c
+        series_id, customer_id, after_ms, after_id, most = keys.columns
+        of_whom = (coupon.org_id == org_parameter()) & (coupon.customer_id == customer_id) & (coupon.series_id == series_id)
+        order = (coupon.issued_ms, coupon.id)
+        wanted = of_whom & (tuple_(*order) > tuple_(after_ms, after_id))
+        found = self._dialect.first_of_each(keys, COUPON_COLUMNS, wanted, most, index="ix_coupon_customer", order=order)
+        return Keyed(self._dialect, found, keys)
+
+
+def place_of(coupon: Coupon) -> Place:
+    """Where a coupon stands among those of its customer."""
+    return coupon.issued_ms or 0, coupon.id
 
 
 def _tell(tx: WriteTransaction, org_id: int, event: str, coupons: Sequence[Coupon], occasion: Occasion) -> None:

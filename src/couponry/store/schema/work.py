@@ -40,8 +40,8 @@ job_file = org_table(
     Index("uq_job_file_role", "org_id", "job_id", "role", unique=True),
     belongs_to("job", "job_id"),
 )
-# A file as it was sent; `sent_name` is what its sender calls it. Its bytes lie in the folder of files, under its id. One that lists
-# customers says by what (`core.audience`), and in which column.
+# A file as it was sent; `sent_name` is what its sender calls it. Its bytes lie in the folder of files, under its id. One that
+# lists customers says by what (`core.audience`), and in which column.
 upload = org_table(
     "upload",
     org_id(),

@@ -18,7 +18,7 @@ from couponry.core.job_requests import ExpiryRequest, RevokeRequest
 from couponry.core.jobs import FileRole, Job, JobFile, JobKind, Progress
 from couponry.core.problem import Problem
 from couponry.core.status import Code
-from couponry.store.bulk.lifecycle import BulkLifecycle, Lot, Occasion
+from couponry.store.bulk.lifecycle import START, BulkLifecycle, Lot, Occasion, Place, place_of
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.offers import read_series
@@ -35,10 +35,11 @@ Change = Callable[[WriteTransaction, list[int]], int]
 
 
 class Cursor(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """After which coupon to go on; with a file, at which byte: the coupon is then one of the customer whom that row names."""
+    """After which coupon of the series to go on; or at which byte of the file, and there after which of the customer's."""
 
     after_id: int = 0
     at: int = 0
+    place: Place = START
 
 
 class Part(NamedTuple):
@@ -126,12 +127,12 @@ class LifecycleWork:
         org = read_org(tx, lot.org_id)
         if isinstance(org, Problem):
             raise JobImpossible(org.text)
-        is_alone = cursor.after_id > 0
+        is_alone = cursor.place != START
         page = file.page(org, cursor.at, 1 if is_alone else min(rows_max, _CUSTOMERS_MAX))
         names = {row.named for row in page.rows if isinstance(row.named, str)}
         known = self._bulk.customers(tx, lot.org_id, file.kind, names)
         each = rows_max if is_alone else _COUPONS_EACH
-        held = self._bulk.held(tx, lot, dict.fromkeys(known.values(), cursor.after_id), each)
+        held = self._bulk.held(tx, lot, dict.fromkeys(known.values(), cursor.place), each)
         ids: list[int] = []
         failed: list[tuple[Listed, Problem]] = []
         done = 0
@@ -147,7 +148,9 @@ class LifecycleWork:
             meant = [coupon.id for coupon in coupons if is_meant(coupon, lot.series, lot.which)]
             ids += meant
             if len(coupons) == each:
-                return Part(ids, done + len(meant), Cursor(coupons[-1].id, row.offset), is_last=False, failed=failed)
+                return Part(
+                    ids, done + len(meant), Cursor(at=row.offset, place=place_of(coupons[-1])), is_last=False, failed=failed
+                )
             done += len(meant) if is_alone else max(1, len(meant))
         return Part(ids, done, Cursor(at=page.after), page.is_last, failed)
 
