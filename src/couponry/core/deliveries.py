@@ -5,6 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from couponry.core.limits import SECRET_KEPT_MS
+
 
 class Channel(IntEnum):
     """Targets that are no webhook; their numbers stand where a webhook's id would."""
@@ -23,6 +25,37 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """A receiver of events. `wire_id` is what the API calls it; `headers` are sealed (`store.webhooks.opened`).
+
+    `enrichments` name what its events show beside the usual (events 1). `sla_s` only flags late deliveries. `created_by` and
+    `updated_by` are tills.
+    """
+
+    id: int
+    wire_id: str
+    name: str
+    url: str
+    event_names: frozenset[str]
+    headers: bytes
+    enrichments: frozenset[str]
+    connections_max: int
+    sla_s: int
+    is_active: bool
+    consumer_group_id: str
+    secret_number: int
+    rotated_ms: int | None
+    created_ms: int
+    created_by: int | None
+    updated_ms: int
+    updated_by: int | None
+
+    def secret_numbers(self, now_ms: int) -> tuple[int, ...]:
+        """The secrets that sign, newest first: after a rotation the one before counts for a while."""
+        is_kept = self.rotated_ms is not None and now_ms - self.rotated_ms < SECRET_KEPT_MS
+        return (self.secret_number, self.secret_number - 1) if is_kept else (self.secret_number,)
 
 
 class NewDelivery(Struct, frozen=True, kw_only=True):

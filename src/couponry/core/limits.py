@@ -170,6 +170,10 @@ HOOK_RESOLVER_THREADS: Final = 4
 SIDE_EFFECTS_MAX: Final = 50
 SIDE_EFFECT_CHARS_MAX: Final = 255
 
+# Webhooks. Of two secrets in a row, the first counts so long after the second was made.
+WEBHOOKS_MAX: Final = 100
+SECRET_KEPT_MS: Final = 24 * HOUR_MS
+
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000
 DOCTOR_DIFFERENCES_MAX: Final = 1_000
