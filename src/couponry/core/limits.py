@@ -174,6 +174,11 @@ SIDE_EFFECT_CHARS_MAX: Final = 255
 WEBHOOKS_MAX: Final = 100
 SECRET_KEPT_MS: Final = 24 * HOUR_MS
 
+# Messages. A template may name a tag many times over, and each stands for a long name.
+MESSAGE_CHARS_MAX: Final = 20_000
+SMS_CHARS_BEFORE_SHORT: Final = 160
+CONTACTS_MAX: Final = 20
+
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000
 DOCTOR_DIFFERENCES_MAX: Final = 1_000

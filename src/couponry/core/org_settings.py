@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from couponry.core.limits import DERIVED_IDEMPOTENCY_HOURS_MAX
+from couponry.core.limits import CONTACTS_MAX, DERIVED_IDEMPOTENCY_HOURS_MAX, NAME_CHARS_MAX, SERIES_TEMPLATE_CHARS_MAX
 
 FRAUD_STATUSES: Final = frozenset({"NONE", "MARKED", "CONFIRMED", "RECONFIRMED", "NOT_FRAUD", "INTERNAL"})
 BLOCKING_FRAUD_STATUSES: Final = frozenset({"CONFIRMED", "RECONFIRMED", "INTERNAL"})
@@ -12,6 +12,9 @@ BLOCKING_FRAUD_STATUSES: Final = frozenset({"CONFIRMED", "RECONFIRMED", "INTERNA
 _AFFIX: Final = "^[A-Za-z0-9_-]{0,20}$"
 # No credentials in it: they would show in every listing of settings.
 _HOOK_URL: Final = r"^(https?://[A-Za-z0-9._\[\]:-]{1,255}([/?][!-~]{0,1700})?)?$"
+
+# Nothing that an e-mail's header or an Apprise URL would read as more than an address.
+_Email = Annotated[str, Meta(pattern=r"""^[^@\s<>,;:"'()\\/?&%]{1,64}@[A-Za-z0-9.-]{1,190}$""")]
 
 
 class OrgSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -41,6 +44,17 @@ class OrgSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
     side_effects_hook_url: Annotated[str, Meta(description="URL told after a v1.1 redemption (687)", pattern=_HOOK_URL)] = ""
     min_sms_hour: Annotated[int, Meta(description="first hour of the day in which messages are sent", ge=0, le=23)] = 0
     max_sms_hour: Annotated[int, Meta(description="hour of the day from which no message is sent", ge=1, le=24)] = 24
+    contact_emails: Annotated[
+        tuple[_Email, ...],
+        Meta(description="e-mail addresses that are told of issue limits and expiring offers", max_length=CONTACTS_MAX),
+    ] = ()
+    resend_template: Annotated[
+        str, Meta(description="template of resent messages; empty = the series' own", max_length=SERIES_TEMPLATE_CHARS_MAX)
+    ] = ""
+    opt_out: Annotated[str, Meta(description="what the tag {{ optout }} of templates says", max_length=NAME_CHARS_MAX)] = ""
+    events_single_coupon_only: Annotated[
+        bool, Meta(description="a redeem request of several coupons sends no CouponRedeem events")
+    ] = False
     code_prefix: Annotated[str, Meta(description="put before generated codes", pattern=_AFFIX)] = ""
     code_suffix: Annotated[str, Meta(description="put after generated codes", pattern=_AFFIX)] = ""
 

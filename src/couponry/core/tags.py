@@ -10,9 +10,9 @@ KNOWN: Final = frozenset(
         "validation_code",
     }
 )
-_TAG: Final = re.compile(r"\{\{([^{}]{0,64})\}\}")
+TAG: Final = re.compile(r"\{\{([^{}]{0,64})\}\}")
 
 
 def unknown_tags(template: str) -> list[str]:
     """The tags of a template that will render as nothing, each once."""
-    return list(dict.fromkeys(name for tag in _TAG.findall(template) if (name := tag.strip()) not in KNOWN))
+    return list(dict.fromkeys(name for tag in TAG.findall(template) if (name := tag.strip()) not in KNOWN))

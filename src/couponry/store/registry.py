@@ -273,6 +273,6 @@ def _setting_names() -> frozenset[str]:
 
 
 def _value(name: str, text: str) -> object:
-    """Text as the setting's type wants it: a comma list for the set, else what msgspec reads from text."""
-    is_set = name == "blockingFraudStatuses"
-    return [part.strip() for part in text.split(",") if part.strip()] if is_set else text
+    """Text as the setting's type wants it: a comma list for what is several, else what msgspec reads from text."""
+    is_list = name in {"blockingFraudStatuses", "contactEmails"}
+    return [part.strip() for part in text.split(",") if part.strip()] if is_list else text
