@@ -76,7 +76,10 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
 
 
 class Due(Struct, frozen=True, kw_only=True):
-    """A delivery whose time has come. `customer_id` is 0 for what is about nobody in particular, which keeps no order."""
+    """A delivery whose time has come. `customer_id` is 0 for what is about nobody in particular, which keeps no order.
+
+    `since_ms` is since when it is tried: what is replayed, or sent again, is tried anew, however long ago it was made.
+    """
 
     id: int
     outbox_id: int
@@ -87,6 +90,7 @@ class Due(Struct, frozen=True, kw_only=True):
     body: str
     attempts: int
     created_ms: int
+    since_ms: int
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
