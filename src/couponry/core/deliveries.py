@@ -59,7 +59,11 @@ class Webhook(Struct, frozen=True, kw_only=True):
 
 
 class NewDelivery(Struct, frozen=True, kw_only=True):
-    """A delivery to be. `body` is what is sent, `address` whom a message goes to; `problem` why one is skipped."""
+    """A delivery to be. `body` is what is sent, `address` whom a message goes to; `problem` why one is skipped.
+
+    Those of one customer at one target keep their order: one that waits for its `next_ms` holds up those after it. What must
+    not be held up, such as a validation code, goes out without a `customer_id`.
+    """
 
     outbox_id: int
     event: str

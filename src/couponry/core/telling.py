@@ -1,4 +1,4 @@
-"""What happened, with all that others may be told about it: plain data, from which bodies of events and texts of messages are made.
+"""What happened, with all that others may be told about it: plain data, which bodies of events and texts of messages are made of.
 
 A batch is read at once (`store.telling`); whoever makes deliveries of it finds everything here by id. It is as it was when it was
 read, soon after it happened: a coupon that was re-dated meanwhile shows its new expiry.
@@ -57,7 +57,7 @@ class Cause(Struct, frozen=True, gc=False):
 
 
 class ToldCoupon(Struct, frozen=True, gc=False):
-    """A coupon. `customer_id` is whose it is now, `expires_local` its own expiry by the wall clock of its series' zone, if any."""
+    """A coupon. `customer_id` is whose it is now, `expires_local` its own expiry by its series' wall clock, if any."""
 
     id: int
     series_id: int
