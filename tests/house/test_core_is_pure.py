@@ -9,7 +9,7 @@ import pytest
 from tests.house.sources import PACKAGE, modules
 
 # Values and arithmetic. `zoneinfo` reads zone rules, but the same ones everywhere: the tzdata wheel is locked. `numpy` and
-# `cryptography` compute codes.
+# `cryptography` compute codes, `segno` draws them.
 ALLOWED: Final = frozenset(
     {
         "__future__",
@@ -38,6 +38,7 @@ ALLOWED: Final = frozenset(
         "numpy",
         "operator",
         "re",
+        "segno",
         "string",
         "struct",
         "types",
