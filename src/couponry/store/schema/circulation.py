@@ -108,7 +108,7 @@ outbox = org_table(
     Column("request_id", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("position", BigInteger),
-    Index("ix_outbox_new", "org_id", "id", postgresql_where=_IS_NEW, sqlite_where=_IS_NEW),
+    Index("ix_outbox_new", "org_id", "created_ms", "id", postgresql_where=_IS_NEW, sqlite_where=_IS_NEW),
     Index("uq_outbox_position", "org_id", "position", unique=True, postgresql_where=_IS_PLACED, sqlite_where=_IS_PLACED),
     Index("ix_outbox_side_effects", "org_id", "subject_id", postgresql_where=_HAS_EFFECTS, sqlite_where=_HAS_EFFECTS),
 )

@@ -39,7 +39,8 @@ webhook = org_table(
     Index("uq_webhook_name", "org_id", "name", unique=True),
 )
 # `target_id` is a webhook's id, or a channel (`core.deliveries`). `body` never changes once it is written: a
-# repeat says the same. Of one customer at one target, one is on its way at a time, in the order of their ids.
+# repeat says the same. Of one customer at one target, one is on its way at a time, in the order of their ids: among those that
+# wait, a later one is never due before an earlier one. `since_ms` is since when it is tried: a repeat is tried anew.
 delivery = org_table(
     "delivery",
     org_id(),
@@ -55,6 +56,7 @@ delivery = org_table(
     Column("attempts", Integer, nullable=False),
     Column("next_ms", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
     Column("begun_ms", BigInteger),
     Column("done_ms", BigInteger),
     Column("http_status", Integer),
@@ -63,11 +65,10 @@ delivery = org_table(
     Column("request_id", Text, nullable=False),
     Column("ref_id", Text, nullable=False),
     CheckConstraint("state IN ('waiting', 'delivered', 'failed', 'skipped')", name="state"),
-    Index("ix_delivery_due", "org_id", "target_id", "next_ms", "id", postgresql_where=_IS_WAITING, sqlite_where=_IS_WAITING),
-    Index(
-        "ix_delivery_chain", "org_id", "target_id", "customer_id", "id", postgresql_where=_IS_WAITING, sqlite_where=_IS_WAITING
-    ),
-    Index("ix_delivery_failed", "org_id", "id", postgresql_where=_IS_FAILED, sqlite_where=_IS_FAILED),
+    Index("ix_delivery_due", "org_id", "target_id", "next_ms", "id", **_where(_IS_WAITING)),
+    Index("ix_delivery_chain", "org_id", "target_id", "customer_id", "id", **_where(_IS_WAITING)),
+    Index("ix_delivery_failed", "org_id", "id", **_where(_IS_FAILED)),
+    Index("ix_delivery_failed_at", "org_id", "target_id", "id", **_where(_IS_FAILED)),
     Index("ix_delivery_outbox", "org_id", "outbox_id"),
     Index("ix_delivery_request", "org_id", "request_id"),
     Index("ix_delivery_ref", "org_id", "ref_id"),

@@ -20,7 +20,8 @@ _IS_MESSAGE = sa.text("coupon_id IS NOT NULL")
 
 def upgrade() -> None:
     op.add_column("outbox", sa.Column("position", sa.BigInteger()))
-    op.create_index("ix_outbox_new", "outbox", ["org_id", "id"], unique=False, postgresql_where=_IS_NEW, sqlite_where=_IS_NEW)
+    new = {"postgresql_where": _IS_NEW, "sqlite_where": _IS_NEW}
+    op.create_index("ix_outbox_new", "outbox", ["org_id", "created_ms", "id"], unique=False, **new)
     placed = {"postgresql_where": _IS_PLACED, "sqlite_where": _IS_PLACED}
     op.create_index("uq_outbox_position", "outbox", ["org_id", "position"], unique=True, **placed)
     op.add_column("customer", sa.Column("unsubscribed", sa.String(length=32)))
@@ -64,6 +65,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_ms", sa.BigInteger(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.Column("begun_ms", sa.BigInteger()),
         sa.Column("done_ms", sa.BigInteger()),
         sa.Column("http_status", sa.Integer()),
@@ -79,6 +81,7 @@ def upgrade() -> None:
         ("ix_delivery_due", ["org_id", "target_id", "next_ms", "id"], _IS_WAITING),
         ("ix_delivery_chain", ["org_id", "target_id", "customer_id", "id"], _IS_WAITING),
         ("ix_delivery_failed", ["org_id", "id"], _IS_FAILED),
+        ("ix_delivery_failed_at", ["org_id", "target_id", "id"], _IS_FAILED),
         ("ix_delivery_outbox", ["org_id", "outbox_id"], None),
         ("ix_delivery_request", ["org_id", "request_id"], None),
         ("ix_delivery_ref", ["org_id", "ref_id"], None),
