@@ -16,6 +16,8 @@ class Channel(IntEnum):
     SIDE_EFFECTS = -3
     CONTACTS = -4
     """E-mails to the org's own contacts."""
+    UNTOLD = -5
+    """Nowhere: dead letters of causes that nothing could be made of."""
 
 
 class DeliveryState(StrEnum):
@@ -107,6 +109,43 @@ class Outcome(Struct, frozen=True, kw_only=True):
     http_status: int | None = None
     problem: str = ""
     again_ms: int | None = None
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """A delivery as the log shows it. `happened_ms` is when its cause was committed, `created_ms` when it was made of it.
+
+    `begun_ms`, `http_status`, `took_ms` and `problem` are of the last attempt; `done_ms` is None while it waits.
+    """
+
+    id: int
+    outbox_id: int
+    event: str
+    target_id: int
+    customer_id: int | None
+    coupon_id: int | None
+    address: str | None
+    body: str
+    state: DeliveryState
+    attempts: int
+    next_ms: int
+    created_ms: int
+    begun_ms: int | None
+    done_ms: int | None
+    http_status: int | None
+    took_ms: int | None
+    problem: str
+    request_id: str
+    ref_id: str
+    happened_ms: int
+
+
+class TargetCount(Struct, frozen=True):
+    """What waits for a target, and what has failed there: counted up to a bound. `oldest_ms` is when the oldest was made."""
+
+    target_id: int
+    waiting: int
+    oldest_ms: int | None
+    failed: int
 
 
 EVENT_NAMES: Final = ("CouponIssue", "CouponRedeem", "CouponReactivate", "CouponRevoke", "CouponExpiryChange")

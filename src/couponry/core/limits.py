@@ -174,6 +174,18 @@ SIDE_EFFECT_CHARS_MAX: Final = 255
 WEBHOOKS_MAX: Final = 100
 SECRET_KEPT_MS: Final = 24 * HOUR_MS
 
+# Deliveries. So many causes are told at once, about so many coupons. What the side-effects hook has not been told for so long is
+# the worker's to tell. A log is kept for a month; what failed stays.
+CAUSES_AT_ONCE: Final = 500
+COUPONS_TOLD_AT_ONCE: Final = 5_000
+SIDE_EFFECTS_LEFT_MS: Final = 30_000
+DELIVERY_KEPT_MS: Final = 30 * 24 * HOUR_MS
+DELIVERY_CHUNK_ROWS: Final = 1_000
+DELIVERY_WALKED_MAX: Final = 5_000
+DELIVERIES_LISTED_MAX: Final = 1_000
+DELIVERIES_COUNTED_MAX: Final = 10_000
+PROBLEM_CHARS_MAX: Final = 500
+
 # Messages. A template may name a tag many times over, and each stands for a long name.
 MESSAGE_CHARS_MAX: Final = 20_000
 SMS_CHARS_BEFORE_SHORT: Final = 160
@@ -214,6 +226,7 @@ assert LOCK_WAIT_HASTY_MS_MAX * BATCH_COMMANDS_MAX.bit_length() <= LOCK_WAIT_IN_
     "halving costs no more than the wait"
 )
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
+assert max(EVENT_COUPONS_MAX, ISSUE_COUNT_MAX) <= COUPONS_TOLD_AT_ONCE, "any one cause must be told"
 assert HOOK_TRIES_MAX * HOOK_CONNECT_MS_MAX + HOOK_PAUSE_MS_MAX < HOOK_MS_MAX < REQUEST_BUDGET_MS_MAX
 assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
 assert max(COUPONS_LISTED_MAX, PAGE_ITEMS_MAX) * TERMS_BYTES_MAX <= LIST_BYTES_MAX, "terms must not make an answer of any size"

@@ -1,0 +1,194 @@
+"""From what happened to what is sent: each cause in the outbox gets its position, and its deliveries, in one transaction.
+
+What deliveries say is made before that transaction, from a consistent view, so that nobody waits while bodies are written. If
+another worker was faster, or a crash comes between, the transaction writes nothing: a position is given once, to a row that has
+none, and only together with the deliveries. Positions follow the order of commits, since whoever gives them waits for the one
+before: a reader who has seen a position will never find a lower one that is new.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import structlog
+from sqlalchemy import BigInteger, and_, bindparam, literal_column, select
+
+from couponry.core.deliveries import Channel, DeliveryState, NewDelivery, Webhook
+from couponry.core.limits import CAUSES_AT_ONCE, COUPONS_TOLD_AT_ONCE, SIDE_EFFECTS_LEFT_MS
+from couponry.core.model import Org
+from couponry.core.telling import Cause, Facts
+from couponry.store import schema as t
+from couponry.store import serials
+from couponry.store.deliveries import IS_WAITING, hold_chains, only
+from couponry.store.dialect import Dialect
+from couponry.store.engine import Database, ReadTransaction, Stage, WriteTransaction
+from couponry.store.rows import LABEL_COLUMNS, ORG_COLUMNS, org_from_rows
+from couponry.store.selects import Keyed
+from couponry.store.statements import Row, org_parameter
+from couponry.store.telling import FactReads
+from couponry.store.webhooks import active_webhooks
+
+FanOut = Callable[[Org, Sequence[Cause], Facts, Sequence[Webhook]], Sequence[NewDelivery]]
+"""Makes the deliveries of some causes, in their order; pure."""
+
+log = structlog.get_logger()
+
+_DELIVERY: Final = (
+    *("id", "outbox_id", "event", "target_id", "customer_id", "coupon_id", "address", "body", "state", "attempts", "next_ms"),
+    *("created_ms", "since_ms", "done_ms", "problem", "request_id", "ref_id"),
+)
+
+
+class Sequenced(NamedTuple):
+    """How many causes got their positions, and which targets something new waits for. `is_all`: there were no more."""
+
+    causes: int
+    target_ids: frozenset[int]
+    is_all: bool
+
+
+class _Batch(NamedTuple):
+    causes: Sequence[Cause]
+    deliveries: Sequence[NewDelivery]
+    now_ms: int
+
+
+class Sequencer:
+    """Sequences the outboxes of one database, org by org."""
+
+    def __init__(self, database: Database, fan_out: FanOut, clock: Callable[[], int]) -> None:
+        self._database = database
+        self._fan_out = fan_out
+        self._clock = clock
+        self._facts = FactReads(database.dialect)
+        self._statements = _Statements(database.dialect)
+
+    def step(self, org_id: int, most: int = CAUSES_AT_ONCE) -> Sequenced:
+        """Take the oldest causes that have no position. Raises StoreError, a conflict when another worker was faster."""
+        now_ms = self._clock()
+        with self._database.reading() as tx:
+            causes, is_all = self._statements.new_causes(tx, org_id, now_ms, most)
+            org = self._statements.org(tx, org_id) if causes else None
+            if org is None:
+                return Sequenced(0, frozenset(), is_all=True)
+            facts = self._facts.facts(tx, org_id, causes, now_ms)
+            webhooks = active_webhooks(tx, org_id)
+        batch = _Batch(causes, self._made(org, causes, facts, webhooks), now_ms)
+        with self._database.writing() as tx:
+            self._statements.write(tx, org_id, batch)
+        waiting = (each.target_id for each in batch.deliveries if each.state is DeliveryState.WAITING)
+        return Sequenced(len(causes), frozenset(waiting), is_all)
+
+    def _made(self, org: Org, causes: Sequence[Cause], facts: Facts, webhooks: Sequence[Webhook]) -> list[NewDelivery]:
+        """The deliveries; one cause that nothing can be made of must not stop all that come after it."""
+        try:
+            return list(self._fan_out(org, causes, facts, webhooks))
+        except Exception:
+            log.exception("fan_out_failed", org_id=org.id, causes=len(causes))
+        made: list[NewDelivery] = []
+        for cause in causes:
+            try:
+                made += self._fan_out(org, [cause], facts, webhooks)
+            except Exception as error:
+                log.exception("cause_untold", org_id=org.id, outbox_id=cause.id)
+                made.append(_untold(cause, error))
+        return made
+
+
+class _Statements:
+    """Of one dialect, compiled once."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        row = t.outbox.c
+        # The hook is told of side effects at once; only what it was not told then is left to us (`store.side_effects`).
+        is_young = and_(row.event == literal_column("'SideEffects'"), row.created_ms > bindparam("young"))
+        columns = (row.id, row.event, row.subject_id, row.subject_ids, row.customer_id, row.request_id, row.created_ms)
+        new = select(*columns).where(row.org_id == org_parameter(), row.position.is_(None), ~is_young)
+        self._new = dialect.read(new.order_by(row.created_ms, row.id).limit(bindparam("most")))
+        self._org = dialect.read(select(*ORG_COLUMNS).where(t.org.c.id == org_parameter()))
+        self._labels = dialect.read(select(*LABEL_COLUMNS).where(t.status_label.c.org_id == org_parameter()))
+        self._positions = only(dialect.update(t.outbox, ("id",), (), ("position",)), "outbox.position + 0 IS NULL")
+        self._deliveries = dialect.insert(t.delivery, _DELIVERY)
+        keys, waits = dialect.keys("chains", BigInteger(), BigInteger()), t.delivery.c
+        target_id, customer_id = keys.columns
+        of_chain = (waits.org_id == org_parameter()) & (waits.target_id == target_id) & (waits.customer_id == customer_id)
+        last = dialect.first_of_each(
+            keys,
+            (waits.target_id, waits.customer_id, waits.next_ms, waits.id),
+            of_chain & IS_WAITING,
+            1,
+            index="ix_delivery_chain",
+            order=(waits.id.desc(),),
+        )
+        self._chains = Keyed(dialect, last, keys)
+
+    def new_causes(self, tx: ReadTransaction, org_id: int, now_ms: int, most: int) -> tuple[list[Cause], bool]:
+        """The oldest without a position, not about too many coupons together; and whether these are all."""
+        asked = {"org": org_id, "young": now_ms - SIDE_EFFECTS_LEFT_MS, "most": most}
+        causes = [_cause(row) for row in tx.read(self._new, asked)]
+        subjects = 0
+        for taken, cause in enumerate(causes):
+            subjects += len(cause.subject_ids)
+            if taken and subjects > COUPONS_TOLD_AT_ONCE:
+                return causes[:taken], False
+        return causes, len(causes) < most
+
+    def org(self, tx: ReadTransaction, org_id: int) -> Org | None:
+        """The org; None, which is logged, when it cannot be read: what it has to tell waits until it can."""
+        rows = tx.read(self._org, {"org": org_id})
+        org = org_from_rows(rows[0], tx.read(self._labels, {"org": org_id})) if rows else None
+        if org is None:
+            log.error("org_unreadable", org_id=org_id)
+        return org
+
+    def write(self, tx: WriteTransaction, org_id: int, batch: _Batch) -> None:
+        """Positions and deliveries. Ids are reserved here and not ahead: they are the order of deliveries, whoever makes them."""
+        tx.stage = Stage.OUTBOX
+        hold_chains(tx, org_id)
+        first = serials.reserve(tx, org_id, serials.POSITION, len(batch.causes))
+        tx.write(self._positions, org_id, [(first + place, cause.id) for place, cause in enumerate(batch.causes)])
+        if batch.deliveries:
+            first_id = serials.reserve(tx, org_id, serials.DELIVERY, len(batch.deliveries))
+            tx.write(self._deliveries, org_id, self._rows(tx, org_id, batch, first_id))
+
+    def _rows(self, tx: WriteTransaction, org_id: int, batch: _Batch, first_id: int) -> list[Row]:
+        """Rows in the order of their causes; none is due before the one before it in its chain."""
+        places = {cause.id: place for place, cause in enumerate(batch.causes)}
+        ordered = sorted(batch.deliveries, key=lambda each: places[each.outbox_id])
+        chains = {(each.target_id, each.customer_id) for each in ordered if each.customer_id is not None}
+        last_ms = {(row[0], row[1]): row[2] for row in self._chains.rows(tx, org_id, sorted(chains))}
+        rows = []
+        for delivery_id, each in enumerate(ordered, first_id):
+            next_ms, chain = max(each.next_ms, batch.now_ms), (each.target_id, each.customer_id)
+            if chain in chains and each.state is DeliveryState.WAITING:
+                next_ms = last_ms[chain] = max(next_ms, last_ms.get(chain, 0))
+            rows.append(_row(delivery_id, each, next_ms, batch.now_ms))
+        return rows
+
+
+def _row(delivery_id: int, each: NewDelivery, next_ms: int, now_ms: int) -> Row:
+    done_ms = None if each.state is DeliveryState.WAITING else now_ms
+    return (
+        *(delivery_id, each.outbox_id, each.event, each.target_id, each.customer_id, each.coupon_id, each.address, each.body),
+        *(each.state.value, 0, next_ms, now_ms, next_ms, done_ms, each.problem, each.request_id, each.ref_id),
+    )
+
+
+def _cause(row: Row) -> Cause:
+    cause_id, event, subject_id, subject_ids, customer_id, request_id, created_ms = row
+    listed = msgspec.json.decode(subject_ids, type=tuple[int, ...]) if subject_ids else (subject_id,)
+    return Cause(cause_id, event, listed, customer_id, request_id, created_ms)
+
+
+def _untold(cause: Cause, error: Exception) -> NewDelivery:
+    return NewDelivery(
+        outbox_id=cause.id,
+        event=cause.event,
+        target_id=Channel.UNTOLD,
+        customer_id=cause.customer_id,
+        body="",
+        request_id=cause.request_id,
+        ref_id="",
+        state=DeliveryState.FAILED,
+        problem=f"nothing could be made of it: {type(error).__name__}",
+    )
