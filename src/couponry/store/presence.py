@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Collection
 from contextlib import closing, suppress
 from typing import Final
 
@@ -13,6 +14,11 @@ from couponry.store.engine import Database
 
 _LOCK: Final = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _UNLOCK: Final = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
+_OWNED: Final = 0x6F776E73
+_OWN: Final = text("""
+    SELECT wanted.org_id FROM unnest(CAST(:org_ids AS bigint[])) AS wanted(org_id)
+    WHERE pg_try_advisory_lock(CAST(:kind AS int), CAST(wanted.org_id AS int))
+""")
 ALONE: Final = "alone"
 """The name of the only worker that there may be."""
 
@@ -70,3 +76,37 @@ class Presence:
                 self._connection.invalidate()
         self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         self._connection.execute(_LOCK, {"name": self.name})
+
+
+class Ownership:
+    """Which orgs' deliveries are this worker's: those that it was the first to take, until it gives them back or dies.
+
+    It keeps workers from doing the same twice. Nothing is wrong if two do: positions are given once, and what is sent twice is
+    sent under one id. SQLite has one worker, whose all of them are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+        self._owned: frozenset[int] = frozenset()
+
+    def take(self, org_ids: Collection[int]) -> frozenset[int]:
+        """Those of these orgs that are ours from now on; none when the database cannot be reached. Call it every few seconds."""
+        if self._database.is_sqlite:
+            return frozenset(org_ids)
+        try:
+            if self._connection is None:
+                self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            wanted = {"kind": _OWNED, "org_ids": sorted(set(org_ids) - self._owned)}
+            self._owned |= frozenset(org_id for (org_id,) in self._connection.execute(_OWN, wanted))
+        except DBAPIError:
+            self.release()
+        return self._owned & frozenset(org_ids)
+
+    def release(self) -> None:
+        """Give all of them back."""
+        self._owned = frozenset()
+        if self._connection is not None:
+            with closing(self._connection):
+                self._connection.invalidate()
+            self._connection = None
