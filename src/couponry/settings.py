@@ -141,7 +141,9 @@ class Settings:
     )
     v11_code_as_string: bool = _setting("v1.1 answers hold status codes as strings, for old strict clients", False, _flag)
     v11_http_always_200: bool = _setting("v1.1 answers are HTTP 200 whatever their code", False, _flag)
-    events_single_coupon_only: bool = _setting("redemption events name one coupon each, also of a batch", False, _flag)
+    events_single_coupon_only: bool = _setting(
+        "redeem requests of several coupons send no CouponRedeem events, in any org", False, _flag
+    )
     rate_limit_v2_issue: int = _rate("V2 issues")
     rate_limit_redeem: int = _rate("v1.1 and V2 redeems")
     rate_limit_bulk_redeem: int = _rate("bulk redeems")

@@ -19,7 +19,7 @@ TILL: Final = 4001
 CUSTOMER: Final = 90210
 COUPON, SECOND, REDEEMED = (ids.first_id(ids.COUPON, ORG, serial) for serial in (700130, 700131, 700123))
 REDEMPTION, OUTBOX = (ids.first_id(ids.REDEMPTION, ORG, serial) for serial in (880001, 31))
-NOW: Final = 1_930_125_600_741  # 2031-03-01 06:00:00 UTC
+NOW: Final = 1_930_125_600_741  # 2031-03-01 10:00:00 UTC
 
 
 def org(zone: str = "UTC", **settings: Any) -> Org:

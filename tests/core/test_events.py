@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from couponry.core import ids
 from couponry.core.event_ids import event_id, outbox_id
-from couponry.core.events import Enrichment, Events, tells_alone
+from couponry.core.events import Enrichment, Events, told_alone
 from tests.core.telling_world import (
     COUPON,
     CUSTOMER,
@@ -180,7 +180,7 @@ def test_discount_value_is_a_number() -> None:
 def test_only_redemption_of_its_request() -> None:
     redeemed = [cause("CouponRedeem", REDEMPTION, id=at, request_id=request) for at, request in enumerate("aabc")]
     again = cause("CouponRedeem", REDEMPTION, id=9, request_id="b", created_ms=1)
-    assert tells_alone([*redeemed, again, cause("CouponIssue", COUPON, id=10, request_id="c")]) == {2, 3, 9}
+    assert told_alone([*redeemed, again, cause("CouponIssue", COUPON, id=10, request_id="c")]) == {2, 3, 9}
 
 
 ORGS = st.integers(1, 2**20 - 1)

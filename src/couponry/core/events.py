@@ -292,7 +292,7 @@ def coupon_expires_ms(coupon: ToldCoupon, series: Series | None) -> int | None:
     return _whole_second(last_ms(local, series.zone))
 
 
-def tells_alone(causes: Iterable[Cause]) -> frozenset[int]:
+def told_alone(causes: Iterable[Cause]) -> frozenset[int]:
     """The causes that are the only redemption of their request (the switch `eventsSingleCouponOnly`)."""
     of_request: dict[tuple[str, int], list[int]] = {}
     for cause in causes:

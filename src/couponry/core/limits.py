@@ -172,6 +172,14 @@ SIDE_EFFECT_CHARS_MAX: Final = 255
 
 # Webhooks. Of two secrets in a row, the first counts so long after the second was made.
 WEBHOOKS_MAX: Final = 100
+WEBHOOK_NAME_CHARS_MAX: Final = 255
+WEBHOOK_URL_CHARS_MAX: Final = 2_000
+WEBHOOK_HEADERS_MAX: Final = 20
+WEBHOOK_HEADER_CHARS_MAX: Final = 4_000
+WEBHOOK_CONNECTIONS: Final = 10
+WEBHOOK_CONNECTIONS_MAX: Final = 100
+WEBHOOK_SLA_S: Final = 30
+WEBHOOK_SLA_S_MAX: Final = 7 * 24 * 3600
 SECRET_KEPT_MS: Final = 24 * HOUR_MS
 
 # Deliveries. So many causes are told at once, about so many coupons. What the side-effects hook has not been told for so long is
@@ -190,6 +198,8 @@ PROBLEM_CHARS_MAX: Final = 500
 MESSAGE_CHARS_MAX: Final = 20_000
 SMS_CHARS_BEFORE_SHORT: Final = 160
 CONTACTS_MAX: Final = 20
+EMAIL_IMAGES_MAX: Final = 5
+EMAIL_SUBJECT_CHARS_MAX: Final = 200
 
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000

@@ -11,8 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from couponry.api.back_office import BackOffice
-from couponry.api.hooks import effects, messages
+from couponry.api.hooks import effects
 from couponry.api.hooks.effects import Effect
+from couponry.core import hook_messages
 from couponry.core.commands import Check, Claim, Redeem
 from couponry.core.model import Org
 from couponry.core.plan import Answer, CheckAnswer, Outcome, failure
@@ -94,14 +95,14 @@ class Redeeming:
             return None
         if not any(item.series and item.series.terms.is_pre_redeem_event_required for item in checked.items):
             return None
-        body = messages.pre_redeem(command, checked)
+        body = hook_messages.pre_redeem(command, checked)
         answer = await self._sender.send(org.id, org.settings.pre_redeem_hook_url, f"pre_{self._new_id()}", body)
         return isinstance(answer, Received) and answer.is_accepted
 
     async def _told(self, org: Org, command: Redeem, answer: Answer) -> tuple[Effect, ...] | None:
         """The effects of all its redemptions; None when some are to come later."""
         assert answer.customer, "a redeemed coupon has a redeemer"
-        bodies = {item.redemption_id: messages.side_effects(command, answer.customer, item) for item in answer.items}
+        bodies = {item.redemption_id: hook_messages.side_effects(command, answer.customer, item) for item in answer.items}
         said = await asyncio.gather(*(self._ask_effects(org, redemption_id, body) for redemption_id, body in bodies.items()))
         heard = [redemption_id for redemption_id, answered in zip(bodies, said, strict=True) if answered]
         if heard:

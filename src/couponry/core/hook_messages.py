@@ -9,6 +9,10 @@ from msgspec import Struct
 from couponry.core.commands import Claim, Redeem
 from couponry.core.model import Customer, Place
 from couponry.core.plan import CheckAnswer, ItemOutcome
+from couponry.core.telling import Cause, Facts
+
+SIDE_EFFECTS: Final = "SideEffects"
+"""The cause of a hook's message about a redemption, for when it was not told at once."""
 
 encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -95,6 +99,25 @@ def side_effects(command: Claim, customer: Customer, item: ItemOutcome) -> bytes
         customer=_person(customer),
         coupon=_coupon(item),
         transaction=Transaction(command.transaction_number or "", command.amount),
+    )
+    return encode(message)
+
+
+def side_effects_left(org_id: int, cause: Cause, facts: Facts) -> bytes | None:
+    """The same from what is stored, when it is told later; None when nothing is left of it."""
+    redemption = facts.redemptions.get(cause.subject_ids[0])
+    coupon = facts.coupons.get(redemption.coupon_id) if redemption else None
+    told = facts.customers.get(redemption.customer_id) if redemption else None
+    if not (redemption and coupon and told):
+        return None
+    message = SideEffects(
+        org_id=org_id,
+        request_id=cause.request_id,
+        redemption_id=redemption.id,
+        till=Till(redemption.till_id, redemption.store_id),
+        customer=_person(told.customer),
+        coupon=Coupon(coupon.id, coupon.code, coupon.series_id),
+        transaction=Transaction(redemption.transaction_number, redemption.amount),
     )
     return encode(message)
 
