@@ -62,6 +62,11 @@ def create_org(
     return org_id
 
 
+def org_ids(tx: ReadTransaction) -> list[int]:
+    """All orgs of the installation, for whoever works for each of them in turn."""
+    return [org_id for (org_id,) in tx.rows(select(t.org.c.id).order_by(t.org.c.id), {})]
+
+
 def org_exists(tx: ReadTransaction, org_id: int) -> bool:
     """Whether there is such a tenant."""
     return bool(tx.rows(select(t.org.c.id).where(t.org.c.id == org_id), {}))
