@@ -9,6 +9,7 @@ import pytest
 from couponry.store import doctor
 from couponry.store import schema as t
 from tests.api.admins import Admin
+from tests.api.holdings import series_id
 from tests.api.shop import Front, Shop
 from tests.api.test_customers import PATH, refused, register
 
@@ -48,6 +49,7 @@ def test_read(admin: Admin) -> None:
         "deletedOn": None,
         "fields": {},
         "extendedFields": {},
+        "subscriptions": {"SMS": True, "EMAIL": True},
     }
 
 
@@ -77,6 +79,10 @@ def test_fraud_and_label_decide_about_redemption(admin: Admin, front: Front, sho
         ("GET", "99999", None, (404, 8015)),
         ("GET", "99999999999999999999", None, (404, 8015)),
         ("GET", "mira", None, (400, 400)),
+        ("PUT", "90001/subscriptions", {"SMS": "no"}, (400, 629)),
+        ("PUT", "90001/subscriptions", {"PIGEON": False}, (400, 629)),
+        ("PUT", "99999/subscriptions", {"SMS": False}, (404, 8015)),
+        ("PUT", "mira/subscriptions", {}, (400, 400)),
         ("POST", "90001/merge", {}, (400, "invalid")),
         ("POST", "90001/merge", {"intoId": 90001}, (400, "invalid")),
         ("POST", "90001/merge", {"intoId": 99999}, (404, "unknown")),
@@ -91,6 +97,37 @@ def test_fraud_and_label_decide_about_redemption(admin: Admin, front: Front, sho
 )
 def test_what_is_refused(admin: Admin, method: str, path: str, sent: Any, expected: tuple[int, int | str]) -> None:
     assert problem(admin.ask(method, f"/customers/{path}", json=sent)) == expected
+
+
+def test_whoever_wants_no_messages_is_not_told(admin: Admin, front: Front, shop: Shop) -> None:
+    """J13: the coupon is issued, with warning 724; e-mail only where there is no mobile (events 5)."""
+    terms = {"isMultipleVouchersPerUserAllowed": True}
+    shop.series(seriesCode="MANY", **terms)
+    shop.customers({"firstName": "Post", "email": "post@example.com"})
+
+    def warnings(customer: dict[str, Any]) -> list[int]:
+        answer = front.ask("POST", "/v2/coupon/issue", json={"seriesId": series_id(shop, "MANY"), "customer": customer})
+        assert answer.status_code == 200, answer.text
+        return [warning["code"] for warning in answer.json().get("warnings", [])]
+
+    def subscribe(customer_id: int, **wanted: bool) -> dict[str, bool]:
+        answer = admin.ask("PUT", f"/customers/{customer_id}/subscriptions", json=wanted)
+        assert answer.status_code == 200, answer.text
+        shown: dict[str, bool] = answer.json()["subscriptions"]
+        return shown
+
+    mira, post = {"id": MIRA}, {"email": "post@example.com"}
+    assert warnings(mira) == warnings(post) == []
+    assert subscribe(MIRA, EMAIL=False) == {"SMS": True, "EMAIL": False}
+    assert warnings(mira) == []
+    assert subscribe(MIRA, SMS=False) == {"SMS": False, "EMAIL": False}
+    assert warnings(mira) == [724]
+    assert subscribe(MIRA, EMAIL=True) == {"SMS": False, "EMAIL": True}
+    assert warnings(mira) == [724]
+    assert subscribe(MIRA, SMS=True) == {"SMS": True, "EMAIL": True}
+    assert warnings(mira) == []
+    assert subscribe(90005, EMAIL=False) == {"SMS": True, "EMAIL": False}
+    assert warnings(post) == [724]
 
 
 def test_only_for_admins(front: Front) -> None:

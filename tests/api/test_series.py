@@ -126,6 +126,8 @@ def test_mandatory_fields(front: Front, name: str) -> None:
         (744, {"reversalPolicy": {"RETURNED": {"use": "vanishes"}}}),
         (744, {"reversalPolicy": {"RETURNED": {"use": "returns", "freshDays": -1}}}),
         (744, {"reversalPolicy": {"RETURNED": {"use": "consumed", "freshDays": 1}}}),
+        (744, {"expiryReminders": [{"daysBefore": 3, "channel": "PIGEON", "timeOfDay": "10:00"}]}),
+        (744, {"issueLimitThreshold": -2}),
         (744, {"randomCodeLength": 4, "maxCreate": 1_000}),  # 36^4 codes: at most 167 at one in 10,000
     ],
 )
@@ -204,9 +206,14 @@ def test_update_that_changes_nothing_is_no_version(shop: Shop, front: Front) -> 
 
 
 def test_null_unsets_what_is_shown_only_when_set(front: Front) -> None:
-    made = create(front, **SENT, reversalPolicy={"RETURNED": {"use": "returns", "freshDays": 3}})
-    assert made["reversalPolicy"] == {"RETURNED": {"use": "returns", "freshDays": 3}}
-    names = ("customPropertyMap", "productInfo", "redemptionOrgEntityDetails", "targetUserDetails", "reversalPolicy")
+    extended = {
+        "reversalPolicy": {"RETURNED": {"use": "returns", "freshDays": 3}},
+        "expiryReminders": [{"daysBefore": 3, "channel": "SMS", "timeOfDay": "10:00"}],
+        "issueLimitThreshold": 0,
+    }
+    made = create(front, **SENT, **extended)
+    assert {name: made[name] for name in extended} == extended
+    names = ("customPropertyMap", "productInfo", "redemptionOrgEntityDetails", "targetUserDetails", *extended)
     changed = change(front, made["id"], description=None, **dict.fromkeys(names))
     assert changed == {name: value for name, value in made.items() if name not in names}
     assert read(front, orgEntityType="STORE", orgEntityIds=310) == []

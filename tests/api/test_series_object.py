@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from couponry.api.v2.series_object import series_fields, series_object
-from couponry.core.model import AfterReversal, Product, TargetUser
+from couponry.core.model import AfterReversal, ExpiryReminder, Product, TargetUser
 from couponry.core.rules.series import terms_from_wire
 from couponry.core.series import series_from_terms
 from couponry.store.offers import Counts, Offered
@@ -90,6 +90,7 @@ def test_only_what_is_set() -> None:
     optional = {
         *("customPropertyMap", "productInfo", "redemptionOrgEntityDetails", "targetUserDetails", "redemptionPerCouponMaxLimit"),
         *("genericCode", "couponPrefix", "couponSuffix", "unambiguousCode", "reversalPolicy", "purpose", "metadata"),
+        *("expiryReminders", "issueLimitThreshold"),
     }
     assert not optional & series_fields(offered(), INDIA).keys()
     full = offered(
@@ -102,6 +103,8 @@ def test_only_what_is_set() -> None:
         coupon_suffix="S",
         unambiguous_code=True,
         reversal_policy={"RETURNED": AfterReversal(fresh_days=3), "CHARGEBACK": AfterReversal("consumed")},
+        expiry_reminders=(ExpiryReminder(3, "SMS", "10:00"),),
+        issue_limit_threshold=5,
         purpose="x",
         metadata="{}",
     )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from couponry.core.dates import local_from_wire, ms_from_local
-from couponry.core.model import AfterReversal, ExpiryStrategy, Handling, Terms
+from couponry.core.model import AfterReversal, ExpiryReminder, ExpiryStrategy, Handling, Terms
 from couponry.core.org_settings import OrgSettings
 from couponry.core.problem import Problem
 from couponry.core.rules.series import changed_terms, code_space_problem, code_space_warning, terms_from_wire
@@ -398,6 +398,41 @@ def test_reversal_policy() -> None:
             "CANCELLED": AfterReversal(),
         }
     assert terms().reversal_policy == {}
+
+
+@pytest.mark.parametrize(
+    "reminders",
+    [
+        [{"daysBefore": -1, "channel": "SMS", "timeOfDay": "10:00"}],
+        [{"daysBefore": 367, "channel": "SMS", "timeOfDay": "10:00"}],
+        [{"daysBefore": 3, "channel": "sms", "timeOfDay": "10:00"}],
+        [{"daysBefore": 3, "channel": "SMS", "timeOfDay": "24:00"}],
+        [{"daysBefore": 3, "channel": "SMS", "timeOfDay": "9:00"}],
+        [{"daysBefore": 3, "channel": "SMS", "timeOfDay": "١٠:00"}],
+        [{"daysBefore": 3, "channel": "SMS"}],
+        [{"daysBefore": 3, "channel": "SMS", "timeOfDay": "10:00"}, {"daysBefore": 3, "channel": "SMS", "timeOfDay": "11:00"}],
+        [{"daysBefore": days, "channel": "SMS", "timeOfDay": "10:00"} for days in range(11)],
+        {"daysBefore": 3},
+        "tomorrow",
+    ],
+)
+def test_reminders_that_cannot_be(reminders: Any) -> None:
+    refused = read(expiryReminders=reminders)
+    assert isinstance(refused, Problem)
+    assert refused.code == 744
+
+
+def test_reminders() -> None:
+    sent = [
+        {"daysBefore": 0, "channel": "SMS", "timeOfDay": "00:00"},
+        {"daysBefore": 7, "channel": "EMAIL", "timeOfDay": "23:59"},
+    ]
+    read_back = (ExpiryReminder(0, "SMS", "00:00"), ExpiryReminder(7, "EMAIL", "23:59"))
+    for reminders in (sent, msgspec.json.encode(sent).decode()):
+        assert terms(expiryReminders=reminders).expiry_reminders == read_back
+    before = terms(expiryReminders=sent, issueLimitThreshold="5")
+    assert changed(before) == before
+    assert changed(before, expiryReminders=None, issueLimitThreshold=None) == terms()
 
 
 def test_unknown_tags() -> None:

@@ -17,7 +17,7 @@ from couponry.core.status import Code
 
 
 class Person(NamedTuple):
-    """What issue reads of a customer; `is_reachable` by mobile or e-mail."""
+    """What issue reads of a customer; `is_reachable` as `Customer.channel` has it."""
 
     customer_id: int
     is_loyalty: bool

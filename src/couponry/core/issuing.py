@@ -84,7 +84,7 @@ def _message(
     """J13: one message about these coupons for the outbox; a warning when there is nowhere to send it."""
     if series.terms.is_sms_disabled:
         return ()
-    if not (customer.mobile or customer.email):
+    if customer.channel is None:
         return (Code.NOT_COMMUNICATED,)
     ids = tuple(coupon.id for coupon in coupons)
     fold.plan.events.append(Event(name, ids[0], customer.id, command.request_id, ids if len(ids) > 1 else ()))

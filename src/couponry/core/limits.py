@@ -194,7 +194,43 @@ DELIVERIES_LISTED_MAX: Final = 1_000
 DELIVERIES_COUNTED_MAX: Final = 10_000
 PROBLEM_CHARS_MAX: Final = 500
 
-# Messages. A template may name a tag many times over, and each stands for a long name.
+# Reminders. A look at one org takes so many steps of a walk over a series' coupons at most.
+EXPIRY_REMINDERS_MAX: Final = 10
+REMINDER_DAYS_MAX: Final = 366
+REMINDERS_LOOKED_FOR_MS: Final = 15_000
+REMINDER_CHUNK_ROWS: Final = 2_000
+REMINDER_CHUNKS_AT_ONCE: Final = 20
+SERIES_LOOKED_AT_ONCE: Final = 500
+# An attempt takes so long at most, and is tried again after ever longer pauses, a few per cent more or less. A target that failed so
+# many times in a row is tried with one delivery at a time.
+WEBHOOK_MS_MAX: Final = 10_000
+WEBHOOK_KEPT_MS: Final = 7 * 24 * HOUR_MS
+WEBHOOK_ANSWER_BYTES_MAX: Final = 64 * 1024
+AGAIN_MS_MIN: Final = 5_000
+AGAIN_MS_MAX: Final = HOUR_MS
+AGAIN_SPREAD: Final = 0.2
+RETRY_AFTER_MS_MAX: Final = HOUR_MS
+FAILURES_BEFORE_PROBE: Final = 5
+PROBE_MS_MAX: Final = MINUTE_MS
+# A lane has so many deliveries in hand, of one customer only some, and records what came of them so often. Orgs are looked at ever
+# more rarely while nothing happens, the more of them the more rarely.
+LANE_HAND_MAX: Final = 1_000
+LANE_CHAIN_MAX: Final = 50
+LANE_RECORD_MS: Final = 50
+ORG_LOOK_MS_MIN: Final = 100
+ORG_LOOK_MS_MAX: Final = 5_000
+ORG_LOOK_MS_EACH: Final = 5
+ORGS_LISTED_MS: Final = 5_000
+DELIVERY_STORE_THREADS: Final = 3
+DELIVERY_RESOLVER_THREADS: Final = 8
+DELIVERY_STOP_MS_MAX: Final = 10_000
+
+# Messages. A lane sends so many at a time, all lanes together so many.
+MESSAGE_KEPT_MS: Final = 24 * HOUR_MS
+MESSAGE_MS_MAX: Final = 10_000
+MESSAGE_THREADS_PER_LANE: Final = 8
+MESSAGE_THREADS_MAX: Final = 256
+# A template may name a tag many times over, and each stands for a long name.
 MESSAGE_CHARS_MAX: Final = 20_000
 SMS_CHARS_BEFORE_SHORT: Final = 160
 CONTACTS_MAX: Final = 20

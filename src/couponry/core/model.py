@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
+from couponry.core.deliveries import Channel
 from couponry.core.org_settings import OrgSettings
 
 Identifier = tuple[str, str]
@@ -39,7 +40,7 @@ class Place(Struct, frozen=True, gc=False):
 
 
 class Customer(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A person of one org; `gone` once merged away or deleted."""
+    """A person of one org; `gone` once merged away or deleted. `unsubscribed` names the channels they want no messages by."""
 
     id: int
     first_name: str = ""
@@ -57,6 +58,13 @@ class Customer(Struct, frozen=True, gc=False, omit_defaults=True):
     updated_ms: int = 0
     gone: bool = False
     custom_fields: dict[str, Any] = {}
+    unsubscribed: frozenset[str] = frozenset()
+
+    @property
+    def channel(self) -> Channel | None:
+        """How they hear of coupons: by SMS, by e-mail without a mobile (events 5); None when they cannot be told."""
+        channel = Channel.SMS if self.mobile else Channel.EMAIL
+        return channel if (self.mobile or self.email) and channel.name not in self.unsubscribed else None
 
 
 class Handling(StrEnum):
@@ -107,6 +115,14 @@ class AfterReversal(Struct, frozen=True, gc=False, rename="camel"):
 
     use: Literal["returns", "consumed"] = "returns"
     fresh_days: int | None = None
+
+
+class ExpiryReminder(Struct, frozen=True, gc=False, rename="camel"):
+    """Tells holders of unused coupons that these expire in so many days (rules 6); `time_of_day` is HH:MM in the org's zone."""
+
+    days_before: int
+    channel: Literal["SMS", "EMAIL"]
+    time_of_day: str
 
 
 ALWAYS: Final = date(1970, 1, 1)
@@ -202,6 +218,9 @@ class Terms(Struct, frozen=True, rename="camel", omit_defaults=True):
     valid_days_from_creation: int = 30
     reversal_policy: dict[str, AfterReversal] = {}
     """By reason, one of `REVERSAL_REASONS`; a use comes back where nothing is said."""
+    expiry_reminders: tuple[ExpiryReminder, ...] = ()
+    issue_limit_threshold: int = -1
+    """With so many issues left or fewer, the org's contacts are told; -1 for never."""
 
 
 class Coupon(Struct, frozen=True, gc=False):

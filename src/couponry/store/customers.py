@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import String, insert, literal, select, union_all, update
 
+from couponry.core.deliveries import Channel
 from couponry.core.limits import CUSTOM_FIELDS_MAX
 from couponry.core.model import Customer, Identifier
 from couponry.core.org_settings import FRAUD_STATUSES
@@ -170,6 +171,19 @@ def set_status(
         values |= {"status_label": known[label.upper()], "status_reason": reason}
     row = locked(tx, org_id, customer_id)
     return row if isinstance(row, Code) else _set(tx, org_id, customer_id, now_ms, till_id, **values)
+
+
+def set_subscriptions(
+    tx: WriteTransaction, org_id: int, customer_id: int, now_ms: int, *, wanted: Mapping[Channel, bool]
+) -> int | Code:
+    """Change by which channels the customer wants messages; one that is not named stays as it is."""
+    row = locked(tx, org_id, customer_id)
+    if isinstance(row, Code):
+        return row
+    before = frozenset(row.unsubscribed.split(",")) if row.unsubscribed else frozenset()
+    asked = {channel.name for channel in wanted}
+    unwanted = (before - asked) | {channel.name for channel, is_wanted in wanted.items() if not is_wanted}
+    return _set(tx, org_id, customer_id, now_ms, None, unsubscribed=",".join(sorted(unwanted)) or None)
 
 
 def delete(tx: WriteTransaction, org_id: int, customer_id: int, now_ms: int) -> int | Code:

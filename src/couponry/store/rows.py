@@ -68,6 +68,7 @@ CUSTOMER_COLUMNS: Final = (
     t.customer.c.merged_into_id,
     t.customer.c.deleted_ms,
     t.customer.c.custom_fields,
+    t.customer.c.unsubscribed,
 )
 
 
@@ -92,7 +93,9 @@ def org_from_rows(org: Row, labels: list[Row]) -> Org | None:
 def customer_from_row(row: Sequence[Any]) -> Customer:
     """From `CUSTOMER_COLUMNS`; merged away or deleted is gone. SQLite keeps a boolean as a number."""
     is_gone = row[14] is not None or row[15] is not None
-    return Customer(*(*row[:8], bool(row[8]), *row[9:14], is_gone, msgspec.json.decode(row[16]) if row[16] else {}))
+    custom_fields = msgspec.json.decode(row[16]) if row[16] else {}
+    unsubscribed = frozenset(row[17].split(",")) if row[17] else frozenset()
+    return Customer(*(*row[:8], bool(row[8]), *row[9:14], is_gone, custom_fields, unsubscribed))
 
 
 def coupon_from_row(row: Row) -> Coupon:

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import falcon.asgi
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from couponry.api import times
 from couponry.api.back_office import BackOffice
@@ -18,6 +18,7 @@ from couponry.api.parts import Parts
 from couponry.api.seats import org_of
 from couponry.api.v2.replies import answered
 from couponry.api.v2.requests import Id, coupon_id_of, decoded, id_of
+from couponry.core.deliveries import Channel
 from couponry.core.limits import MERGE_MS_MAX, MERGE_PAUSE_MS
 from couponry.core.model import Org
 from couponry.core.problem import Problem
@@ -49,6 +50,20 @@ class MergeBody(Struct, rename="camel"):
     into_id: Id = None
 
 
+class SubscriptionsBody(Struct, rename="upper", forbid_unknown_fields=True):
+    """By which channels the customer wants messages; what is left out stays as it is."""
+
+    sms: bool | UnsetType = UNSET
+    email: bool | UnsetType = UNSET
+
+
+class Subscriptions(Struct, frozen=True, rename="upper"):
+    """By which channels the customer wants messages."""
+
+    sms: bool
+    email: bool
+
+
 class CustomerShown(Struct, frozen=True, rename="camel"):
     """A customer as the back office sees one, also one who is gone."""
 
@@ -71,10 +86,12 @@ class CustomerShown(Struct, frozen=True, rename="camel"):
     deleted_on: str | None
     fields: dict[str, Any]
     extended_fields: dict[str, Any]
+    subscriptions: Subscriptions
 
 
 _ID: Final = Parameter("customer_id", "path", "the customer's id")
 _DECODE_STANDING: Final = msgspec.json.Decoder(StandingBody).decode
+_DECODE_SUBSCRIPTIONS: Final = msgspec.json.Decoder(SubscriptionsBody).decode
 _DECODE_MERGE: Final = msgspec.json.Decoder(MergeBody).decode
 _GONE: Final = (Code.NO_SUCH_CUSTOMER, Code.CUSTOMER_DELETED, Code.CUSTOMER_MERGED)
 
@@ -107,6 +124,14 @@ OPERATIONS: Final = (
         Code.INVALID_INPUT,
     ),
     _operation(
+        f"{PATH}/subscriptions",
+        "put",
+        "Set by which channels a customer wants messages",
+        SubscriptionsBody,
+        *_GONE,
+        Code.INVALID_INPUT,
+    ),
+    _operation(
         f"{PATH}/merge", "post", "Give all that is the customer's to another; answers the other", MergeBody, Code.INVALID_INPUT
     ),
     _operation(f"{PATH}/delete", "post", "Forget who the customer is", None, Code.NO_SUCH_CUSTOMER),
@@ -115,7 +140,12 @@ OPERATIONS: Final = (
 
 def routes(parts: Parts) -> dict[str, object]:
     """The resources of this module."""
-    return {PATH: Customer(parts), f"{PATH}/merge": Merge(parts), f"{PATH}/delete": Delete(parts)}
+    return {
+        PATH: Customer(parts),
+        f"{PATH}/subscriptions": Subscribing(parts),
+        f"{PATH}/merge": Merge(parts),
+        f"{PATH}/delete": Delete(parts),
+    }
 
 
 class Customer:
@@ -148,6 +178,30 @@ class Customer:
             now_ms=self._clock(),
             label=label.strip() if label is not None else None,
             fraud_status=fraud_status.strip().upper() if fraud_status is not None else None,
+        )
+        _replied(await self._office.write(_showing(act, org, number)), org).write(resp)
+
+
+class Subscribing:
+    """By which channels."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._office, self._clock = parts.back_office, parts.clock
+
+    async def on_put(self, req: Call, resp: falcon.asgi.Response, customer_id: str) -> None:
+        """Set by which channels the customer wants messages."""
+        sent = await _sent(req, customer_id, _DECODE_SUBSCRIPTIONS)
+        if isinstance(sent, Code):
+            admin_failure(sent).write(resp)
+            return
+        org, number, body = sent
+        wanted = {Channel.SMS: body.sms, Channel.EMAIL: body.email}
+        act = partial(
+            customers.set_subscriptions,
+            org_id=org.id,
+            customer_id=number,
+            now_ms=self._clock(),
+            wanted={channel: is_wanted for channel, is_wanted in wanted.items() if isinstance(is_wanted, bool)},
         )
         _replied(await self._office.write(_showing(act, org, number)), org).write(resp)
 
@@ -259,4 +313,5 @@ def _shown(record: CustomerRecord, org: Org) -> CustomerShown:
         deleted_on=times.shown(record.deleted_ms, org.zone) if record.deleted_ms is not None else None,
         fields=who.custom_fields,
         extended_fields=record.extended_fields,
+        subscriptions=Subscriptions(*(channel.name not in who.unsubscribed for channel in (Channel.SMS, Channel.EMAIL))),
     )

@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from couponry.api import times
 from couponry.api.v2.render import number
 from couponry.core.expiry import local_time
-from couponry.core.model import AfterReversal, ExpiryStrategy, Handling, OrgEntity, Product, TargetUser, Terms
+from couponry.core.model import AfterReversal, ExpiryReminder, ExpiryStrategy, Handling, OrgEntity, Product, TargetUser, Terms
 from couponry.store.offers import Offered
 
 NO_ID: Final = -1
@@ -109,6 +109,8 @@ class SeriesObject(Struct, frozen=True, kw_only=True, rename="camel"):
     org_prefix_override: bool
     org_suffix_override: bool
     reversal_policy: dict[str, AfterReversal] | UnsetType = UNSET
+    expiry_reminders: tuple[ExpiryReminder, ...] | UnsetType = UNSET
+    issue_limit_threshold: int | UnsetType = UNSET
     purpose: str | UnsetType = UNSET
     metadata: str | UnsetType = UNSET
     series_type: str
@@ -158,6 +160,7 @@ def series_object(row: Offered, zone: ZoneInfo, *, unlimited_total: int = 0) -> 
         "latest_redemption_time": counts.last_redeemed_ms,
     }
     fields["redemption_per_coupon_max_limit"] = limit if (limit := terms.redemption_per_coupon_max_limit) > 0 else UNSET
+    fields["issue_limit_threshold"] = UNSET if terms.issue_limit_threshold < 0 else terms.issue_limit_threshold
     return SeriesObject(**fields)
 
 

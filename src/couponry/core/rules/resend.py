@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from couponry.core import holdings
+from couponry.core.deliveries import Channel
 from couponry.core.rules.redeem import Attempt, coupon_alive, not_revoked, owned_by_customer, series_alive
 from couponry.core.status import Code
 
@@ -20,8 +21,8 @@ def worth_sending(attempt: Attempt) -> Code | None:
 
 
 def reachable(attempt: Attempt) -> Code | None:
-    """704: there is a mobile to send to; nothing else is resent to (events 5)."""
-    return None if attempt.customer.mobile else Code.SMS_FAILED
+    """704: there is a mobile to send to, and nobody unsubscribed from SMS; nothing else is resent to (events 5)."""
+    return None if attempt.customer.channel is Channel.SMS else Code.SMS_FAILED
 
 
 GUARDS: Final[tuple[Callable[[Attempt], Code | None], ...]] = (

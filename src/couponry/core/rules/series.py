@@ -31,12 +31,20 @@ YEARS_WITHOUT_EXPIRY: Final = 100
 _FIELDS: Final = {field.encode_name: field for field in msgspec.structs.fields(Terms)}
 WIRE_NAMES: Final = _FIELDS.keys() - {"zone", "hasAudience"}
 _DATES: Final = ("validTillDate", "redemptionValidFrom", "dvsExpiryDate")
-_NESTED: Final = ("redemptionOrgEntityDetails", "targetUserDetails", "customPropertyMap", "productInfo", "reversalPolicy")
+_NESTED: Final = (
+    "redemptionOrgEntityDetails",
+    "targetUserDetails",
+    "customPropertyMap",
+    "productInfo",
+    "reversalPolicy",
+    "expiryReminders",
+)
 # What a null unsets in an update; elsewhere it means that the field was not sent.
 _UNSETTABLE: Final = frozenset(
     {
         *("redemptionPerCouponMaxLimit", "targetUserDetails", "redemptionOrgEntityDetails", "productInfo", "customPropertyMap"),
-        *("couponPrefix", "couponSuffix", "reversalPolicy", "purpose", "metadata"),
+        *("couponPrefix", "couponSuffix", "reversalPolicy", "expiryReminders", "issueLimitThreshold"),
+        *("purpose", "metadata"),
     }
 )
 # What decides which codes a series generates, and how many.
@@ -54,6 +62,7 @@ _TEXT_CHARS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("discountCode", "redeemStoreType", "ownedBy"), limits.NAME_CHARS_MAX),
     **dict.fromkeys(("couponPrefix", "couponSuffix"), limits.CODE_CHARS_MAX),
 }
+_TIME_OF_DAY: Final = re.compile("([01][0-9]|2[0-3]):[0-5][0-9]")
 _GENERIC_CODE: Final = re.compile(rf"[A-Za-z0-9]{{1,{limits.CODE_CHARS_MAX}}}")
 # Fields in which an empty text is a value; elsewhere it means that the field was not sent.
 _TEXTS: Final = frozenset(name for name, field in _FIELDS.items() if field.type in {str, str | None}) - set(_JSON_TEXTS)
@@ -72,6 +81,7 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "minDaysBetweenRedemption": (-1, limits.COUNT_MAX),
     "redemptionValidAfterDays": (0, limits.EXPIRY_DAYS_MAX),
     "maxReferralsPerReferee": (-1, limits.COUNT_MAX),
+    "issueLimitThreshold": (-1, limits.COUNT_MAX),
     "randomCodeLength": (4, limits.CODE_CHARS_MAX),
     "shortCodeLength": (0, limits.CODE_CHARS_MAX),
     "validDaysFromCreation": (-1, limits.COUNT_MAX),
@@ -175,6 +185,7 @@ def _terms(given: dict[str, Any], zone: ZoneInfo, now_ms: int, *, series_id: int
             return wrong
         _check_ids(terms)
         _check_reversals(terms)
+        _check_reminders(terms)
         series_from_terms(series_id, 1, terms)
         # It also refuses numbers beyond what JSON is read with.
         if len(msgspec.json.encode(terms)) > limits.TERMS_BYTES_MAX:
@@ -335,6 +346,18 @@ def _check_reversals(terms: Terms) -> None:
         if after.use == "consumed":
             raise _Unusable("a use that stays consumed has no freshDays")
         _within("freshDays", after.fresh_days, 0, limits.EXPIRY_DAYS_MAX)
+
+
+def _check_reminders(terms: Terms) -> None:
+    """Few, at a time that a clock shows, and of each channel one a day: a coupon is reminded of by day and channel once."""
+    reminders = terms.expiry_reminders
+    _at_most(limits.EXPIRY_REMINDERS_MAX, len(reminders), "expiryReminders: entries")
+    for reminder in reminders:
+        _within("daysBefore", reminder.days_before, 0, limits.REMINDER_DAYS_MAX)
+        if not _TIME_OF_DAY.fullmatch(reminder.time_of_day):
+            raise _Unusable("timeOfDay must be HH:MM")
+    if len({(reminder.days_before, reminder.channel) for reminder in reminders}) < len(reminders):
+        raise _Unusable("expiryReminders holds two of the same day and channel")
 
 
 def _check_texts(terms: Terms) -> None:

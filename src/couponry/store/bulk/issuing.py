@@ -37,7 +37,11 @@ PERSON_COLUMNS: Final = (
     t.customer.c.fraud_status,
     t.customer.c.status_label,
     case((t.customer.c.merged_into_id.is_not(None) | t.customer.c.deleted_ms.is_not(None), 1), else_=0),
-    case((t.customer.c.mobile.is_not(None) | t.customer.c.email.is_not(None), 1), else_=0),
+    case(
+        (t.customer.c.mobile.is_not(None), case((t.customer.c.unsubscribed.like("%SMS%"), 0), else_=1)),
+        (t.customer.c.email.is_not(None), case((t.customer.c.unsubscribed.like("%EMAIL%"), 0), else_=1)),
+        else_=0,
+    ),
 )
 _IDENTIFIERS: Final = {
     "id": t.customer.c.id,
