@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 import time
+import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -35,6 +36,7 @@ from couponry.store.directory import Directory
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
 from couponry.store.presence import Presence
+from couponry.store.webhooks import Names
 from couponry.worker.kinds import works
 from couponry.worker.process import beside
 from couponry.worker.runner import Runner
@@ -95,7 +97,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, demo: bool,
                 sys.stdout.flush()
 
     with beside(settings.secret_environ) if with_worker else nullcontext():
-        server.serve(lambda: worker(settings, announce), host=host, port=port, workers=workers, logging=log_config)
+        server.serve(lambda: worker(settings, announce, is_demo=demo), host=host, port=port, workers=workers, logging=log_config)
 
 
 def work(settings: Settings, lifeline: int | None = None) -> None:
@@ -139,7 +141,11 @@ def _collect_garbage_rarely() -> None:
 
 
 def worker(
-    settings: Settings, announce: Callable[[], Coroutine[Any, Any, None]] = _silence, clock: Callable[[], int] = now_ms
+    settings: Settings,
+    announce: Callable[[], Coroutine[Any, Any, None]] = _silence,
+    clock: Callable[[], int] = now_ms,
+    *,
+    is_demo: bool = False,
 ) -> App:
     """One worker process's application, with connections and threads of its own; `announce` runs once it has started."""
     assert settings.secret_key, "serve sees to it"
@@ -157,7 +163,8 @@ def worker(
     directory = Directory(Database(settings.database_url, connections=2))
     tokens = Tokens(settings.secret_key, clock)
     back_office = BackOffice(Database(settings.database_url, is_keyed=True))
-    sender = Sender(Signer(settings.secret_key.encode()), settings.allowed_private_networks, clock, secrets.SystemRandom().random)
+    signer = Signer(settings.secret_key.encode())
+    sender = Sender(signer, settings.allowed_private_networks, clock, secrets.SystemRandom().random)
     return application(
         Parts(
             ledger=ledger,
@@ -166,6 +173,8 @@ def worker(
             attribution=Attribution(directory, clock),
             tokens=tokens,
             vault=Vault(settings.secret_key.encode()),
+            signer=signer,
+            allowed_networks=settings.allowed_private_networks,
             folder=Folder(settings.files_dir),
             wires=Wires(code_as_string=settings.v11_code_as_string, http_always_200=settings.v11_http_always_200),
             back_office=back_office,
@@ -174,6 +183,8 @@ def worker(
             new_validation_code=lambda: (
                 f"{secrets.randbelow(10**limits.VALIDATION_CODE_DIGITS):0{limits.VALIDATION_CODE_DIGITS}}"
             ),
+            new_webhook_names=lambda: Names(secrets.token_hex(12), str(uuid.uuid4())),
+            is_demo=is_demo,
             metrics=metrics,
             request_ids=telemetry.RequestIds(secrets.token_hex(6)),
             rate_limits=settings.rate_limits,

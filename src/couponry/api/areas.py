@@ -21,6 +21,7 @@ from couponry.api.v1_1 import redeem as v11_redeem
 from couponry.api.v1_1 import resend as v11_resend
 from couponry.api.v1_1 import series as v11_series
 from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, otp, redeem, series, tills, transactions
+from couponry.api.v3 import webhooks
 
 
 class Area(Protocol):
@@ -65,4 +66,5 @@ AREAS: Final[tuple[Area, ...]] = (
     coupon_uploads,
     redeemed_uploads,
     upload_files,
+    webhooks,
 )

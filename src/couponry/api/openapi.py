@@ -202,7 +202,7 @@ def _gate_of(one: Operation) -> list[Code]:
 def _gate_form(one: Operation) -> type[Errors | ProblemDetails | UploadFailure | V3Errors]:
     if one.path.startswith(UPLOADS):
         return UploadFailure
-    return ProblemDetails if _is_admin(one) else V3Errors if one.path == TOKEN_PATH else Errors
+    return ProblemDetails if _is_admin(one) else V3Errors if one.path.startswith("/v3/") else Errors
 
 
 def _is_admin(one: Operation) -> bool:

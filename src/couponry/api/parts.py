@@ -1,6 +1,6 @@
 """What the application is put together from; the composition root makes them."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,19 @@ from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
 from couponry.core.validation import Vault
 from couponry.ledger import Ledger
+from couponry.outbound import Signer
+from couponry.outbound.addresses import Network
 from couponry.store.folder import Folder
+from couponry.store.webhooks import Names
 from couponry.telemetry import Metrics, RequestIds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """One worker process's parts. `clock` gives epoch milliseconds, `new_code` a random series code."""
+    """One worker process's parts. `clock` gives epoch milliseconds, `new_code` a random series code.
+
+    `allowed_networks` are private ones that webhooks may reach. A `is_demo` server shows its messages to whoever asks.
+    """
 
     ledger: Ledger
     redeeming: Redeeming
@@ -27,6 +33,8 @@ class Parts:
     attribution: Attribution
     tokens: Tokens
     vault: Vault
+    signer: Signer
+    allowed_networks: Sequence[Network]
     folder: Folder
     wires: Wires
     metrics: Metrics
@@ -35,5 +43,7 @@ class Parts:
     clock: Callable[[], int]
     new_code: Callable[[], str]
     new_validation_code: Callable[[], str]
+    new_webhook_names: Callable[[], Names]
+    is_demo: bool
     announce: Callable[[], Coroutine[Any, Any, None]]
     on_stop: Callable[[], None]
