@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from couponry.core.model import Terms
+
 KNOWN: Final = frozenset(
     {
         *("first_name", "firstname", "last_name", "full_name", "fullname", "cust_name", "voucher", "voucher_code", "offer_name"),
@@ -10,9 +12,26 @@ KNOWN: Final = frozenset(
         "validation_code",
     }
 )
+_CODES: Final = frozenset({"voucher", "voucher_code"})
 TAG: Final = re.compile(r"\{\{([^{}]{0,64})\}\}")
 
 
 def unknown_tags(template: str) -> list[str]:
     """The tags of a template that will render as nothing, each once."""
-    return list(dict.fromkeys(name for tag in TAG.findall(template) if (name := tag.strip()) not in KNOWN))
+    return list(dict.fromkeys(name for name in _names(template) if name not in KNOWN))
+
+
+def remarks(terms: Terms) -> list[str]:
+    """What the owner of a series should know about its templates: tags that render as nothing, and what no message would say."""
+    templates = {"smsTemplate": terms.sms_template, "shortSMSTemplate": terms.short_sms_template}
+    found = [f"{name} has an unknown tag {{{{{tag}}}}}" for name, text in templates.items() for tag in unknown_tags(text)]
+    if terms.is_sms_disabled:
+        return found
+    if not any(text.strip() for text in templates.values()):
+        return [*found, "there is no smsTemplate, so that no message is sent"]
+    silent = [name for name, text in templates.items() if text.strip() and _CODES.isdisjoint(_names(text))]
+    return [*found, *(f"{name} does not name the code: {{{{voucher}}}}" for name in silent)]
+
+
+def _names(template: str) -> list[str]:
+    return [tag.strip() for tag in TAG.findall(template)]

@@ -1,6 +1,5 @@
 """`/v2/coupon/series`: make, change and read series (v2-coupon 11)."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -14,11 +13,11 @@ from couponry.api.seats import Seat, Seats, org_of
 from couponry.api.v2 import series_described
 from couponry.api.v2.series_object import series_fields
 from couponry.api.v2.series_query import asked_of, body_of, id_of
+from couponry.core import tags
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.rules.series import code_space_warning
 from couponry.core.status import Code
-from couponry.core.tags import unknown_tags
 from couponry.store.engine import WriteTransaction
 from couponry.store.offering import Author, Draft, create_series, drafted, update_series
 from couponry.store.offers import Offered, list_series, read_series
@@ -149,10 +148,8 @@ def _saved(org: Org, row: Offered | Problem | Code, remarks: list[E]) -> Reply:
 
 def _warnings(org: Org, row: Offered) -> list[E]:
     terms = row.series.terms
-    templates: Mapping[str, str] = {"smsTemplate": terms.sms_template, "shortSMSTemplate": terms.short_sms_template}
-    tags = [f"{name} has an unknown tag {{{{{tag}}}}}" for name, text in templates.items() for tag in unknown_tags(text)]
     odds = code_space_warning(terms, org.settings, row.counts.issued)
-    return [_remark(text) for text in (*tags, *([odds] if odds else []))]
+    return [_remark(text) for text in (*tags.remarks(terms), *([odds] if odds else []))]
 
 
 def _left_out(series_id: int) -> E:
