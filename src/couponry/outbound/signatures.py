@@ -32,13 +32,23 @@ class Signer:
 
     def headers(self, org_id: int, message_id: str, now_ms: int, body: bytes) -> list[tuple[bytes, bytes]]:
         """The three headers of one attempt; a repeat has the same id, and a later time."""
-        at = str(now_ms // 1000)
-        signed = hmac.digest(self._org_key(org_id), f"{message_id}.{at}.".encode() + body, sha256)
-        return [
-            (b"webhook-id", message_id.encode()),
-            (b"webhook-timestamp", at.encode()),
-            (b"webhook-signature", b"v1," + b64encode(signed)),
-        ]
+        return _headers([self._org_key(org_id)], message_id, now_ms, body)
+
+    def headers_of_webhook(
+        self, org_id: int, webhook_id: int, numbers: Sequence[int], message_id: str, now_ms: int, body: bytes
+    ) -> list[tuple[bytes, bytes]]:
+        """The same by a webhook's secrets: a signature for each that counts, so that a rotation interrupts nothing."""
+        return _headers([self.webhook_key(org_id, webhook_id, number) for number in numbers], message_id, now_ms, body)
 
     def _org_key(self, org_id: int) -> bytes:
         return blake2b(str(org_id).encode(), key=self._key, digest_size=_SECRET_BYTES).digest()
+
+
+def _headers(keys: Sequence[bytes], message_id: str, now_ms: int, body: bytes) -> list[tuple[bytes, bytes]]:
+    at = str(now_ms // 1000)
+    content = f"{message_id}.{at}.".encode() + body
+    return [
+        (b"webhook-id", message_id.encode()),
+        (b"webhook-timestamp", at.encode()),
+        (b"webhook-signature", b" ".join(b"v1," + b64encode(hmac.digest(key, content, sha256)) for key in keys)),
+    ]
