@@ -51,9 +51,7 @@ def customer(**changed: Any) -> Customer:
     return Customer(**{"id": CUSTOMER, "first_name": "Mira", "last_name": "Rao", **known, **changed})
 
 
-def facts(
-    *, terms_: Terms | None = None, customer_: Customer | None = None, unsubscribed: str | None = None, **changed: Any
-) -> Facts:
+def facts(*, terms_: Terms | None = None, customer_: Customer | None = None, **changed: Any) -> Facts:
     like = Facts(
         now_ms=NOW,
         coupons={
@@ -70,7 +68,7 @@ def facts(
             )
         },
         series={SERIES: series_from_terms(SERIES, 1, terms_ or terms())},
-        customers={CUSTOMER: ToldCustomer(customer_ or customer(), unsubscribed)},
+        customers={CUSTOMER: ToldCustomer(customer_ or customer(), None)},
         tills={TILL: ToldTill(TILL, "blr01.t1", "Till 1", 310, "blr01", "Bengaluru 1", "X310", None, None)},
         otps={},
     )

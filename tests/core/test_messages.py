@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from couponry.core import emails
 from couponry.core.deliveries import Channel, DeliveryState, NewDelivery
 from couponry.core.emails import email_from_body
-from couponry.core.messages import Messages, is_unsubscribed, opened, opening_ms
+from couponry.core.messages import Messages, opened, opening_ms
 from couponry.core.model import Customer, Org
 from couponry.core.org_settings import OrgSettings
 from couponry.core.telling import Cause, Facts, ToldOtp
@@ -87,9 +87,9 @@ NOBODY = customer(mobile=None, email=None)
         ("IssueMessage", {"customer_": NOBODY}, "there is no mobile and no e-mail"),
         ("IssueMessage", {"customer_": customer(gone=True)}, "the customer is gone"),
         ("IssueMessage", {"customers": {}}, "the customer is gone"),
-        ("IssueMessage", {"unsubscribed": "sms"}, "unsubscribed from SMS"),
-        ("ResendMessage", {"unsubscribed": "email,sms"}, "unsubscribed from SMS"),
-        ("IssueMessage", {"unsubscribed": "sms,email", "customer_": customer(mobile=None)}, "unsubscribed from EMAIL"),
+        ("IssueMessage", {"customer_": customer(unsubscribed={"SMS"})}, "unsubscribed from SMS"),
+        ("ResendMessage", {"customer_": customer(unsubscribed={"SMS", "EMAIL"})}, "unsubscribed from SMS"),
+        ("IssueMessage", {"customer_": customer(mobile=None, unsubscribed={"EMAIL"})}, "unsubscribed from EMAIL"),
         ("IssueMessage", {"terms_": terms(is_sms_disabled=True)}, "messages of the series are switched off"),
         ("IssueMessage", {"terms_": terms(sms_template="{{nope}}", short_sms_template="")}, "the template says nothing"),
         ("IssueMessage", {"terms_": terms(sms_template="x" * 20_001, short_sms_template="")}, "the message is too long"),
@@ -107,14 +107,6 @@ NOBODY = customer(mobile=None, email=None)
 def test_skipped_with_a_reason(event: str, changed: dict[str, Any], why: str) -> None:
     one = only(cause(event, COUPON), facts(**changed))
     assert (one.state, one.problem, one.body, one.address, one.coupon_id) == (SKIPPED, why, "", None, COUPON)
-
-
-@pytest.mark.parametrize(
-    ("unsubscribed", "sms", "email"),
-    [(None, False, False), ("", False, False), ("sms", True, False), ("SMS, email", True, True), ("smsx", False, False)],
-)
-def test_unsubscribed(unsubscribed: str | None, *, sms: bool, email: bool) -> None:
-    assert (is_unsubscribed(unsubscribed, Channel.SMS), is_unsubscribed(unsubscribed, Channel.EMAIL)) == (sms, email)
 
 
 TAGS = (

@@ -67,7 +67,7 @@ class Messages:
         if series is None:
             return _skipped(blank, "the series cannot be read" if coupons else "the coupon is revoked")
         address = told.customer.mobile if channel is Channel.SMS else told.customer.email
-        if why := self._why_not(cause, coupons, series) or _unreachable(address, told.unsubscribed, channel):
+        if why := self._why_not(cause, coupons, series) or _unreachable(address, told.customer, channel):
             return _skipped(blank, why)
         known = values(self._org, told.customer, coupons, series)
         text = self._text(cause, channel, series, known)
@@ -156,11 +156,6 @@ def values(org: Org, customer: Customer, coupons: Sequence[ToldCoupon], series: 
     }
 
 
-def is_unsubscribed(unsubscribed: str | None, channel: Channel) -> bool:
-    """Whether a customer's row says that they want no transactional messages by a channel: `sms`, `email`, or both."""
-    return channel.name.lower() in (unsubscribed or "").lower().replace(" ", "").split(",")
-
-
 def opening_ms(now_ms: int, settings: OrgSettings, zone: ZoneInfo) -> int:
     """Now, or the next instant at which the org's clock lets messages be sent. Where clocks change, hours come twice or never."""
     first, end = settings.min_sms_hour, settings.max_sms_hour
@@ -196,10 +191,10 @@ def _names(org: Org, customer: Customer) -> dict[str, str]:
     }
 
 
-def _unreachable(address: str | None, unsubscribed: str | None, channel: Channel) -> str:
+def _unreachable(address: str | None, customer: Customer, channel: Channel) -> str:
     if not address:
         return "there is no mobile and no e-mail" if channel is Channel.EMAIL else "there is no mobile"
-    return f"unsubscribed from {channel.name}" if is_unsubscribed(unsubscribed, channel) else ""
+    return f"unsubscribed from {channel.name}" if channel.name in customer.unsubscribed else ""
 
 
 def _day(local: datetime) -> str:
