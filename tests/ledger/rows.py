@@ -69,7 +69,8 @@ def _of_customer(one: Customer) -> Iterator[tuple[Table, dict[str, Any]]]:
     row = msgspec.structs.asdict(one)
     del row["gone"]
     fields = msgspec.json.encode(row.pop("custom_fields")).decode()
-    yield t.customer, {**row, "deleted_ms": NOW if one.gone else None, "custom_fields": fields}
+    unwanted = ",".join(sorted(row.pop("unsubscribed"))) or None
+    yield t.customer, {**row, "deleted_ms": NOW if one.gone else None, "custom_fields": fields, "unsubscribed": unwanted}
 
 
 def _of_coupon(one: Coupon) -> Iterator[tuple[Table, dict[str, Any]]]:

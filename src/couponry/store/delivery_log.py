@@ -1,0 +1,288 @@
+"""Deliveries as people look at them: the log, dead letters, and sending again.
+
+Sending again sets the delivery that is there back to waiting, so that body and event id stay what they were and an event has one
+row for each webhook, however often it was sent. It takes its old place, before what waits already of the same customer.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    String,
+    and_,
+    delete,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+    union_all,
+    update,
+)
+
+from couponry.core.deliveries import Channel, Delivery, DeliveryState, TargetCount
+from couponry.core.limits import (
+    DELIVERIES_COUNTED_MAX,
+    DELIVERIES_LISTED_MAX,
+    DELIVERY_CHUNK_ROWS,
+    DELIVERY_KEPT_MS,
+    DELIVERY_WALKED_MAX,
+    MINUTE_MS,
+)
+from couponry.core.problem import Problem
+from couponry.store import schema as t
+from couponry.store.deliveries import hold_chains
+from couponry.store.engine import ReadTransaction, WriteTransaction
+from couponry.store.statements import Probe, Row
+
+# Spelt out, as in `store.deliveries`.
+_IS_FAILED: Final = t.delivery.c.state == literal_column("'failed'")
+_IS_MESSAGE: Final = t.delivery.c.coupon_id.is_not(None)
+_NAMES: Final = Delivery.__struct_fields__
+_COLUMNS: Final = (
+    *(t.delivery.c[name] for name in _NAMES if name != "happened_ms"),
+    func.coalesce(t.outbox.c.created_ms, t.delivery.c.created_ms).label("happened_ms"),
+)
+_SKEW_MS: Final = MINUTE_MS
+"""How far the clocks of workers may differ: ids follow the times of whoever made them."""
+# The first id whose row, or the next one there is, was made at that time or later: half the ids fall away at each step.
+_FIRST_MADE: Final = text("""
+    WITH RECURSIVE part(low, high) AS (
+        SELECT (SELECT MIN(id) FROM delivery WHERE org_id = :org), (SELECT MAX(id) + 1 FROM delivery WHERE org_id = :org)
+        UNION ALL
+        SELECT
+            CASE WHEN (
+                SELECT created_ms FROM delivery WHERE org_id = :org AND id >= (low + high) / 2 ORDER BY id LIMIT 1
+            ) < :at THEN (low + high) / 2 + 1 ELSE low END,
+            CASE WHEN (
+                SELECT created_ms FROM delivery WHERE org_id = :org AND id >= (low + high) / 2 ORDER BY id LIMIT 1
+            ) < :at THEN high ELSE (low + high) / 2 END
+        FROM part WHERE low < high
+    )
+    SELECT MIN(high) FROM part
+""")
+_PURGE: Final = text("""
+    DELETE FROM delivery WHERE org_id = :org AND id > :after AND id <= :last
+    AND created_ms < :before AND state IN ('delivered', 'skipped')
+""")
+
+
+class Chunk(NamedTuple):
+    """What one transaction of a longer work has done. `next_id` is where the next one goes on after; None at the end."""
+
+    done: int
+    next_id: int | None
+
+
+def of_cause(tx: ReadTransaction, org_id: int, outbox_id: int) -> list[Delivery]:
+    """What was made of a cause, for whatever target."""
+    return _log(tx, org_id, "ix_delivery_outbox", t.delivery.c.outbox_id == outbox_id)
+
+
+def of_request(tx: ReadTransaction, org_id: int, request_id: str) -> list[Delivery]:
+    """What a request led to."""
+    return _log(tx, org_id, "ix_delivery_request", t.delivery.c.request_id == request_id)
+
+
+def of_ref(tx: ReadTransaction, org_id: int, ref_id: str) -> list[Delivery]:
+    """What events of a reference (events 1) led to."""
+    return _log(tx, org_id, "ix_delivery_ref", t.delivery.c.ref_id == ref_id)
+
+
+def of_coupon(tx: ReadTransaction, org_id: int, coupon_id: int, *, limit: int, before_id: int | None = None) -> list[Delivery]:
+    """What was sent about a coupon, newest first."""
+    row = t.delivery.c
+    wanted = _deliveries(org_id, "ix_delivery_coupon").where(_IS_MESSAGE, row.coupon_id == coupon_id)
+    if before_id is not None:
+        wanted = wanted.where(row.id < before_id)
+    return _read(tx, wanted.order_by(row.coupon_id.desc(), row.id.desc()).limit(limit))
+
+
+def messages_sent(tx: ReadTransaction, org_id: int, *, limit: int, before_id: int | None = None) -> list[Delivery]:
+    """The newest messages of an org, for its mailbox: among so many deliveries that it may look at."""
+    row = t.delivery.c
+    walked = select(row.id).where(row.org_id == org_id)
+    if before_id is not None:
+        walked = walked.where(row.id < before_id)
+    (last,) = walked.order_by(row.id.desc()).limit(DELIVERY_WALKED_MAX).subquery("walked").c
+    since = select(func.min(last)).scalar_subquery()
+    wanted = _deliveries(org_id).where(row.id >= since, or_(row.target_id == Channel.SMS, row.target_id == Channel.EMAIL))
+    if before_id is not None:
+        wanted = wanted.where(row.id < before_id)
+    return _read(tx, wanted.order_by(row.id.desc()).limit(limit))
+
+
+def read_delivery(tx: ReadTransaction, org_id: int, delivery_id: int) -> Delivery | None:
+    """One delivery."""
+    found = _read(tx, _deliveries(org_id).where(t.delivery.c.id == delivery_id))
+    return found[0] if found else None
+
+
+def dead_letters(
+    tx: ReadTransaction, org_id: int, *, limit: int, before_id: int | None = None, target_id: int | None = None
+) -> list[Delivery]:
+    """What has failed for good, newest first; of one target if one is asked for."""
+    row = t.delivery.c
+    index = "ix_delivery_failed" if target_id is None else "ix_delivery_failed_at"
+    wanted = _deliveries(org_id, index).where(_IS_FAILED)
+    if target_id is not None:
+        wanted = wanted.where(row.target_id == target_id)
+    if before_id is not None:
+        wanted = wanted.where(row.id < before_id)
+    return _read(tx, wanted.order_by(row.id.desc()).limit(limit))
+
+
+def replay(tx: WriteTransaction, org_id: int, delivery_id: int, now_ms: int) -> Problem | None:
+    """Try a dead letter again; `unknown`, or `state` where it is none. One that nothing could be made of is made anew."""
+    letter = read_delivery(tx, org_id, delivery_id)
+    if letter is None:
+        return Problem("unknown", f"there is no delivery {delivery_id}")
+    if letter.state is not DeliveryState.FAILED:
+        return Problem("state", f"delivery {delivery_id} is {letter.state}")
+    _again(tx, org_id, [letter.id], now_ms)
+    return None
+
+
+def replay_all(tx: WriteTransaction, org_id: int, target_id: int, now_ms: int, *, after_id: int = 0) -> Chunk:
+    """Try the dead letters of a target again, oldest first, so many in a transaction."""
+    row = t.delivery.c
+    failed = (
+        select(row.id)
+        .select_from(_by("ix_delivery_failed_at"))
+        .where(row.org_id == org_id, _IS_FAILED, row.target_id == target_id, row.id > after_id)
+    )
+    ids = [found_id for (found_id,) in _rows(tx, failed.order_by(row.id).limit(DELIVERY_CHUNK_ROWS))]
+    _again(tx, org_id, ids, now_ms)
+    return Chunk(len(ids), ids[-1] if len(ids) == DELIVERY_CHUNK_ROWS else None)
+
+
+def send_again(
+    tx: WriteTransaction, org_id: int, target_id: int, from_ms: int, until_ms: int, now_ms: int, *, after_id: int = 0
+) -> Chunk:
+    """Send again what was made for a target between two times and was delivered or has failed, so much in a transaction.
+
+    What still waits is sent anyway. Each chunk looks at a bounded number of deliveries, whatever their targets.
+    """
+    row = t.delivery.c
+    first_id = max(after_id + 1, _first_made(tx, org_id, from_ms - _SKEW_MS))
+    walked = select(row.id, row.target_id, row.state, row.created_ms).where(row.org_id == org_id, row.id >= first_id)
+    rows = tx.rows(walked.order_by(row.id).limit(DELIVERY_WALKED_MAX), {})
+    done = (DeliveryState.DELIVERED, DeliveryState.FAILED)
+    ids = [
+        found.id
+        for found in rows
+        if found.target_id == target_id and found.state in done and from_ms <= found.created_ms < until_ms
+    ]
+    _again(tx, org_id, ids, now_ms)
+    is_last = len(rows) < DELIVERY_WALKED_MAX or rows[-1].created_ms > until_ms + _SKEW_MS
+    return Chunk(len(ids), None if is_last else rows[-1].id)
+
+
+def purge(tx: WriteTransaction, org_id: int, now_ms: int, *, after_id: int = 0) -> Chunk:
+    """Forget what was delivered or skipped a month ago, oldest first, so much in a transaction; what failed stays."""
+    row, before_ms = t.delivery.c, now_ms - DELIVERY_KEPT_MS
+    walked = select(row.id, row.created_ms).where(row.org_id == org_id, row.id > after_id).order_by(row.id)
+    rows = tx.rows(walked.limit(DELIVERY_WALKED_MAX), {})
+    if not rows:
+        return Chunk(0, None)
+    asked = {"org": org_id, "after": after_id, "last": rows[-1].id, "before": before_ms}
+    gone = int(tx.connection.execute(_PURGE, asked).rowcount)
+    is_last = len(rows) < DELIVERY_WALKED_MAX or rows[-1].created_ms >= before_ms
+    return Chunk(gone, None if is_last else rows[-1].id)
+
+
+def purge_outbox(tx: WriteTransaction, org_id: int, now_ms: int) -> Chunk:
+    """Forget the causes of a month ago that have their position, some of them; nothing is left to go on after."""
+    row, before_ms = t.outbox.c, now_ms - DELIVERY_KEPT_MS
+    walked = select(row.id, row.created_ms).where(row.org_id == org_id, row.position.is_not(None)).order_by(row.position)
+    rows = tx.rows(walked.limit(DELIVERY_CHUNK_ROWS), {})
+    old = [found.id for found in rows if found.created_ms < before_ms]
+    tx.connection.execute(delete(t.outbox).where(t.outbox.c.org_id == org_id, row.id.in_(old)))
+    return Chunk(len(old), old[-1] if len(old) == DELIVERY_CHUNK_ROWS else None)
+
+
+def target_counts(tx: ReadTransaction, org_id: int, target_ids: Collection[int]) -> list[TargetCount]:
+    """What waits and what has failed, by target; beyond `DELIVERIES_COUNTED_MAX` it is only known that there is more."""
+    states = (DeliveryState.WAITING, DeliveryState.FAILED)
+    asked = [_counted(org_id, target_id, state) for target_id in sorted(set(target_ids)) for state in states]
+    if not asked:
+        return []
+    found = {(target_id, state): counted for target_id, state, *counted in _rows(tx, union_all(*asked))}
+    waiting, failed = ({target_id: found[target_id, state] for target_id in target_ids} for state in states)
+    return [
+        TargetCount(target_id, waiting=waiting[target_id][0], oldest_ms=waiting[target_id][1], failed=failed[target_id][0])
+        for target_id in target_ids
+    ]
+
+
+def _counted(org_id: int, target_id: int, state: DeliveryState) -> Select[*tuple[Any, ...]]:
+    row = t.delivery.c
+    is_in = row.state == literal_column(f"'{state.value}'")
+    source = _by("ix_delivery_due" if state is DeliveryState.WAITING else "ix_delivery_failed_at")
+    some = (
+        select(row.created_ms)
+        .select_from(source)
+        .where(row.org_id == org_id, row.target_id == target_id, is_in)
+        .limit(DELIVERIES_COUNTED_MAX)
+    )
+    times = some.subquery("times")
+    named = (literal(target_id, BigInteger).label("target_id"), literal(state.value, String).label("state"))
+    return select(*named, func.count().label("counted"), func.min(times.c.created_ms).label("oldest_ms")).select_from(times)
+
+
+def _again(tx: WriteTransaction, org_id: int, ids: Sequence[int], now_ms: int) -> None:
+    """Set deliveries back to waiting. Their causes are made anew where nothing could be made of them."""
+    if not ids:
+        return
+    hold_chains(tx, org_id)
+    row = t.delivery.c
+    these = and_(row.org_id == org_id, row.id.in_(ids))
+    untold = select(row.outbox_id).where(these, row.target_id == Channel.UNTOLD)
+    causes = [found.outbox_id for found in tx.rows(untold, {})]
+    if causes:
+        tx.connection.execute(
+            update(t.outbox).where(t.outbox.c.org_id == org_id, t.outbox.c.id.in_(causes)).values(position=None)
+        )
+        tx.connection.execute(delete(t.delivery).where(these, row.target_id == Channel.UNTOLD))
+    anew = {"state": DeliveryState.WAITING.value, "attempts": 0, "since_ms": now_ms, "done_ms": None, "problem": ""}
+    tx.connection.execute(update(t.delivery).where(these).values(**anew, next_ms=row.created_ms))
+
+
+def _first_made(tx: ReadTransaction, org_id: int, at_ms: int) -> int:
+    ((first_id,),) = tx.rows(_FIRST_MADE, {"org": org_id, "at": at_ms})
+    return first_id or 0
+
+
+def _deliveries(org_id: int, index: str = "") -> Select[Any]:
+    same_cause = (t.outbox.c.org_id == t.delivery.c.org_id) & (t.outbox.c.id == t.delivery.c.outbox_id)
+    source = (_by(index) if index else t.delivery).outerjoin(t.outbox, same_cause)
+    return select(*_COLUMNS).select_from(source).where(t.delivery.c.org_id == org_id)
+
+
+def _by(index: str) -> Probe:
+    """Deliveries by one of their indexes: to have them in order, SQLite would rather walk through all of an org's."""
+    probe = Probe(select(literal_column("1")).subquery("one"), t.delivery, true())
+    probe.index, probe.is_alone = index, True
+    return probe
+
+
+def _log(tx: ReadTransaction, org_id: int, index: str, condition: ColumnElement[bool]) -> list[Delivery]:
+    """In the order of their ids, which is not asked for, lest PostgreSQL walk, too."""
+    found = _read(tx, _deliveries(org_id, index).where(condition).limit(DELIVERIES_LISTED_MAX))
+    return sorted(found, key=lambda each: each.id)
+
+
+def _read(tx: ReadTransaction, wanted: Select[Any]) -> list[Delivery]:
+    found = [dict(zip(_NAMES, row, strict=True)) for row in _rows(tx, wanted)]
+    return [Delivery(**{**values, "state": DeliveryState(values["state"])}) for values in found]
+
+
+def _rows(tx: ReadTransaction, wanted: Select[Any] | CompoundSelect[Any]) -> list[Row]:
+    """Straight on the driver, as a hot read: SQLAlchemy would take a probe by an index alone for a cartesian product."""
+    return tx.read(tx.dialect.read(wanted), {})
