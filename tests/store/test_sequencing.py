@@ -11,13 +11,14 @@ import msgspec
 import pytest
 from sqlalchemy import insert
 
-from couponry.core.deliveries import Channel, DeliveryState, NewDelivery, Webhook
+from couponry.core.deliveries import Channel, DeliveryState, NewDelivery, Outcome, Webhook
 from couponry.core.limits import COUPONS_TOLD_AT_ONCE, SIDE_EFFECTS_LEFT_MS
 from couponry.core.model import Org
 from couponry.core.telling import Cause, Facts
 from couponry.core.validation import Channel as Address
 from couponry.core.validation import Message
 from couponry.store import schema as t
+from couponry.store.deliveries import Deliveries
 from couponry.store.engine import Database, StoreError
 from couponry.store.presence import Ownership
 from couponry.store.sequencing import Sequencer
@@ -271,6 +272,26 @@ def test_workers_side_by_side(database: Database) -> None:
     for row in rows(database, t.delivery):
         of_each.setdefault(row["customer_id"], []).append(row["next_ms"])
     assert all(one <= after for due in of_each.values() for one, after in pairwise(due))
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_what_is_new_waits_for_what_is_just_being_put_off(database: Database) -> None:
+    """Prevents the new delivery that is due at once because it did not see that the one before it has failed."""
+    open_shop(database)
+    hook = add_webhook(database, "CouponIssue")
+    happen(database, cause(1))
+    sequencer(database).step(ORG)
+    happen(database, cause(2))
+    lane = Deliveries(database.dialect)
+    with ThreadPoolExecutor(1) as threads, database.writing() as tx:
+        (due,) = lane.due(tx, ORG, hook.id, NOW, 9)
+        lane.record(tx, ORG, [Outcome(due=due, is_delivered=False, begun_ms=NOW, done_ms=NOW, again_ms=NOW + 900)])
+        step = threads.submit(sequencer(database).step, ORG)
+        with pytest.raises(TimeoutError):
+            step.result(0.2)
+        tx.connection.commit()
+        assert step.result(5).causes == 1
+    assert [row["next_ms"] for row in rows(database, t.delivery)] == [NOW + 900, NOW + 900]
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)

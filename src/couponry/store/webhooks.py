@@ -87,7 +87,7 @@ def update_webhook(
     tx: WriteTransaction, org_id: int, wire_id: str, draft: Draft, vault: Vault, *, till_id: int | None, now_ms: int
 ) -> Webhook | Problem:
     """All that a draft says, instead of what was; UNKNOWN, NAME_TAKEN. What waits for it already stays as it is."""
-    there = {webhook.wire_id: webhook for webhook in list_webhooks(tx, org_id)}
+    there = {webhook.wire_id: webhook for webhook in _locked(tx, org_id)}
     webhook = there.pop(wire_id, None)
     if webhook is None:
         return _unknown(wire_id)
@@ -98,7 +98,7 @@ def update_webhook(
 
 def rotate_secret(tx: WriteTransaction, org_id: int, wire_id: str, *, till_id: int | None, now_ms: int) -> Webhook | Problem:
     """Sign with a new secret from now on, and for a while with the one before; UNKNOWN."""
-    webhook = read_webhook(tx, org_id, wire_id)
+    webhook = next((each for each in _locked(tx, org_id) if each.wire_id == wire_id), None)
     if webhook is None:
         return _unknown(wire_id)
     next_number = {"secret_number": webhook.secret_number + 1, "rotated_ms": now_ms}
@@ -144,6 +144,12 @@ def _set(tx: WriteTransaction, org_id: int, webhook: Webhook, values: Mapping[st
 
 def _read(tx: ReadTransaction, wanted: Select[Any]) -> list[Webhook]:
     return [_webhook(row) for row in tx.rows(wanted.order_by(t.webhook.c.id), {})]
+
+
+def _locked(tx: WriteTransaction, org_id: int) -> list[Webhook]:
+    """Two who rotate a secret at once must not both make the same one."""
+    wanted = select(*_COLUMNS).where(t.webhook.c.org_id == org_id).order_by(t.webhook.c.id)
+    return [_webhook(row) for row in tx.rows(tx.dialect.locked(wanted, t.webhook), {})]
 
 
 def _webhook(row: Row) -> Webhook:
