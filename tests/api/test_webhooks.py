@@ -11,7 +11,7 @@ from couponry.core.limits import WEBHOOK_HEADERS_MAX
 from couponry.core.problem import Problem
 from couponry.store import registry
 from couponry.store import schema as t
-from tests.api.shop import BASIC, NOW_MS, SECRET, Front, Shop
+from tests.api.shop import NOW_MS, SECRET, Front, Shop
 
 PATH: Final = "/v3/webHooks"
 BODY: Final = {
@@ -83,6 +83,15 @@ def refusal(front: Front, method: str, path: str, **more: Any) -> tuple[int, int
     (error,) = body["errors"]
     assert list(error) == ["code", "message"]
     return answer.status_code, error["code"]
+
+
+def stranger(shop: Shop) -> tuple[str, str]:
+    """A till of another org."""
+    with shop.database.writing() as tx:
+        org_id = registry.create_org(tx, name="B", time_zone="UTC", currency="INR", country_code="91", now_ms=NOW_MS)
+    assert not isinstance(org_id, Problem)
+    Shop(shop.database, org_id=org_id).till("till9", store="elsewhere")
+    return "till9", SECRET
 
 
 def test_as_the_contract_prints_it(shop: Shop, front: Front) -> None:
@@ -219,12 +228,8 @@ def test_who_may_only_read_sees_no_credentials(shop: Shop, front: Front) -> None
 
 def test_another_org_sees_nothing(shop: Shop, front: Front) -> None:
     path = f"{PATH}/{made(front)['webHookId']}"
-    with shop.database.writing() as tx:
-        made_org = registry.create_org(tx, name="B", time_zone="UTC", currency="INR", country_code="91", now_ms=NOW_MS)
-    assert not isinstance(made_org, Problem)
-    stranger = Shop(shop.database, org_id=made_org)
-    stranger.till("till9", store="elsewhere")
+    theirs = stranger(shop)
     for method, at in (("PUT", path), ("DELETE", path), ("POST", f"{path}/ping"), ("POST", f"{path}/rotateSecret")):
         sent: dict[str, Any] = {"json": {}} if method != "DELETE" else {}
-        assert refusal(front, method, at, auth=("till9", BASIC[1]), **sent) == (404, 404)
-    assert listed(front, auth=("till9", BASIC[1])) == []
+        assert refusal(front, method, at, auth=theirs, **sent) == (404, 404)
+    assert listed(front, auth=theirs) == []

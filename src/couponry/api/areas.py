@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from couponry.api.admin import campaigns, explain, jobs, refusals, reverse, uploads, what_if
+from couponry.api.admin import (
+    campaigns,
+    dead_letters,
+    deliveries,
+    events,
+    explain,
+    jobs,
+    mailbox,
+    refusals,
+    reverse,
+    uploads,
+    what_if,
+)
 from couponry.api.admin import customers as admin_customers
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
@@ -21,7 +33,7 @@ from couponry.api.v1_1 import redeem as v11_redeem
 from couponry.api.v1_1 import resend as v11_resend
 from couponry.api.v1_1 import series as v11_series
 from couponry.api.v2 import coupon_reads, customers, issue, lifecycle, otp, redeem, series, tills, transactions
-from couponry.api.v3 import webhooks
+from couponry.api.v3 import event_log, redelivery, webhooks
 
 
 class Area(Protocol):
@@ -67,4 +79,10 @@ AREAS: Final[tuple[Area, ...]] = (
     redeemed_uploads,
     upload_files,
     webhooks,
+    redelivery,
+    event_log,
+    events,
+    dead_letters,
+    deliveries,
+    mailbox,
 )

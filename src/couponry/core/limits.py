@@ -186,6 +186,16 @@ SECRET_KEPT_MS: Final = 24 * HOUR_MS
 # the worker's to tell. A log is kept for a month; what failed stays.
 CAUSES_AT_ONCE: Final = 500
 COUPONS_TOLD_AT_ONCE: Final = 5_000
+CHUNKS_MS_MAX: Final = 5_000
+CURSOR_MAX: Final = 10**18 - 1
+INSTANT_MS_MAX: Final = 253_370_764_800_000
+MAILBOX_PAGE_MESSAGES: Final = 50
+EVENTS_WALKED_MAX: Final = 1_000
+EVENT_STREAMS_MAX: Final = 64
+EVENT_STREAMS_PER_ORG_MAX: Final = 8
+EVENT_STREAM_POLL_MS: Final = 500
+EVENT_STREAM_SILENCE_MS: Final = 10_000
+EVENT_STREAM_MS_MAX: Final = 15 * MINUTE_MS
 SIDE_EFFECTS_LEFT_MS: Final = 30_000
 DELIVERY_KEPT_MS: Final = 30 * 24 * HOUR_MS
 DELIVERY_CHUNK_ROWS: Final = 1_000
@@ -194,15 +204,17 @@ DELIVERIES_LISTED_MAX: Final = 1_000
 DELIVERIES_COUNTED_MAX: Final = 10_000
 PROBLEM_CHARS_MAX: Final = 500
 
-# Reminders. A look at one org takes so many steps of a walk over a series' coupons at most.
+# Reminders. A walk over a series' coupons begins when all that was issued before its time is committed; a look takes some steps.
 EXPIRY_REMINDERS_MAX: Final = 10
 REMINDER_DAYS_MAX: Final = 366
 REMINDERS_LOOKED_FOR_MS: Final = 15_000
+REMINDERS_SETTLED_MS: Final = 15_000
 REMINDER_CHUNK_ROWS: Final = 2_000
 REMINDER_CHUNKS_AT_ONCE: Final = 20
 SERIES_LOOKED_AT_ONCE: Final = 500
-# An attempt takes so long at most, and is tried again after ever longer pauses, a few per cent more or less. A target that failed so
-# many times in a row is tried with one delivery at a time.
+
+# Attempts. One takes so long at most, and is tried again after ever longer pauses, a few per cent more or less. A target that
+# failed so many times in a row is tried with one delivery at a time.
 WEBHOOK_MS_MAX: Final = 10_000
 WEBHOOK_KEPT_MS: Final = 7 * 24 * HOUR_MS
 WEBHOOK_ANSWER_BYTES_MAX: Final = 64 * 1024
@@ -224,13 +236,13 @@ ORGS_LISTED_MS: Final = 5_000
 DELIVERY_STORE_THREADS: Final = 3
 DELIVERY_RESOLVER_THREADS: Final = 8
 DELIVERY_STOP_MS_MAX: Final = 10_000
-
-# Messages. A lane sends so many at a time, all lanes together so many.
+# A lane of messages sends so many at a time, all such lanes together so many.
 MESSAGE_KEPT_MS: Final = 24 * HOUR_MS
 MESSAGE_MS_MAX: Final = 10_000
 MESSAGE_THREADS_PER_LANE: Final = 8
 MESSAGE_THREADS_MAX: Final = 256
-# A template may name a tag many times over, and each stands for a long name.
+
+# Messages. A template may name a tag many times over, and each stands for a long name.
 MESSAGE_CHARS_MAX: Final = 20_000
 SMS_CHARS_BEFORE_SHORT: Final = 160
 CONTACTS_MAX: Final = 20
@@ -273,7 +285,9 @@ assert LOCK_WAIT_HASTY_MS_MAX * BATCH_COMMANDS_MAX.bit_length() <= LOCK_WAIT_IN_
 )
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
 assert max(EVENT_COUPONS_MAX, ISSUE_COUNT_MAX) <= COUPONS_TOLD_AT_ONCE, "any one cause must be told"
+assert REDEEM_ITEMS_MAX < CAUSES_AT_ONCE, "the redemptions of one request must be told together"
 assert HOOK_TRIES_MAX * HOOK_CONNECT_MS_MAX + HOOK_PAUSE_MS_MAX < HOOK_MS_MAX < REQUEST_BUDGET_MS_MAX
+assert REQUEST_BUDGET_MS_MAX < REMINDERS_SETTLED_MS, "an issue under way is committed before reminders are sent"
 assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
 assert max(COUPONS_LISTED_MAX, PAGE_ITEMS_MAX) * TERMS_BYTES_MAX <= LIST_BYTES_MAX, "terms must not make an answer of any size"
 assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"

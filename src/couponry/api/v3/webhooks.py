@@ -44,7 +44,7 @@ from couponry.core.status import Code
 from couponry.store import pings, webhooks
 from couponry.store.directory import Grant
 from couponry.store.engine import ReadTransaction, WriteTransaction
-from couponry.store.tills import named_tills
+from couponry.store.known import named_tills
 from couponry.store.webhooks import UNKNOWN, Draft
 
 OPERATIONS: Final = webhooks_described.OPERATIONS

@@ -15,7 +15,7 @@ PING: Final = f"{ONE}/ping"
 REDELIVER: Final = f"{ONE}/redeliver"
 
 ID: Final = Parameter("webhook_id", "path", "`webHookId` of the webhook", is_name=True)
-UNKNOWN: Final = ((404, "404 there is no such webhook"),)
+UNKNOWN_WEBHOOK: Final = ((404, "404 there is no such webhook"),)
 
 
 def operation(path: str, method: str, summary: str, response: Any, body: Any = None, **more: Any) -> Operation:  # noqa: ANN401 - types of structs
@@ -35,16 +35,16 @@ OPERATIONS: Final = (
         One,
         WebhookBody,
         parameters=(ID, *GATE_HEADERS),
-        refusals=UNKNOWN,
+        refusals=UNKNOWN_WEBHOOK,
     ),
-    operation(ONE, "delete", "Delete a webhook; what waits for it is not sent", Gone, parameters=(ID,), refusals=UNKNOWN),
+    operation(ONE, "delete", "Delete a webhook; what waits for it is not sent", Gone, parameters=(ID,), refusals=UNKNOWN_WEBHOOK),
     operation(
         ROTATE,
         "post",
         "A new secret; the one before signs beside it for a day",
         NewSecret,
         parameters=(ID, *GATE_HEADERS),
-        refusals=UNKNOWN,
+        refusals=UNKNOWN_WEBHOOK,
     ),
-    operation(PING, "post", "Send a test event to a webhook", PingSent, parameters=(ID,), refusals=UNKNOWN),
+    operation(PING, "post", "Send a test event to a webhook", PingSent, parameters=(ID,), refusals=UNKNOWN_WEBHOOK),
 )

@@ -63,13 +63,6 @@ class WebhookBody(Struct, rename="camel"):
     enrichment: EnrichmentBody | UnsetType | None = UNSET
 
 
-class RangeBody(Struct, rename={"from_": "from"}):
-    """Which events to send again: those that happened from one instant until before another, ISO-8601 or epoch milliseconds."""
-
-    from_: str | int
-    to: str | int
-
-
 class TillShown(Struct, frozen=True):
     """Who did it."""
 
@@ -135,12 +128,6 @@ class Pinged(Struct, frozen=True, rename="camel"):
     event_id: str
 
 
-class Redelivered(Struct, frozen=True):
-    """How many events are sent again."""
-
-    events: int
-
-
 class One(Struct, frozen=True):
     """A webhook in a v3 envelope."""
 
@@ -180,13 +167,6 @@ class PingSent(Struct, frozen=True):
     """The answer to a ping."""
 
     data: Pinged
-    errors: None = None
-
-
-class SentAgain(Struct, frozen=True):
-    """The answer to a redelivery."""
-
-    data: Redelivered
     errors: None = None
 
 

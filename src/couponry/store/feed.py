@@ -1,0 +1,86 @@
+"""What happened, in the order in which it is told: the live feed, read by position (`store.sequencing`).
+
+Positions only grow, so that whoever has read up to one will never miss what comes below it.
+"""
+
+from collections.abc import Collection, Sequence
+from threading import local
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import func, select
+
+from couponry.core.events import Events
+from couponry.core.limits import COUPONS_TOLD_AT_ONCE, EVENTS_WALKED_MAX
+from couponry.core.telling import Cause
+from couponry.store import schema as t
+from couponry.store.engine import ReadTransaction
+from couponry.store.statements import Row, org_parameter
+from couponry.store.telling import FactReads
+
+_COLUMNS: Final = (
+    *(t.outbox.c.position, t.outbox.c.id, t.outbox.c.event, t.outbox.c.subject_id, t.outbox.c.subject_ids),
+    *(t.outbox.c.customer_id, t.outbox.c.request_id, t.outbox.c.created_ms, t.outbox.c.identified_by),
+)
+
+
+class Told(Struct, frozen=True):
+    """Something that happened. `body` is the event as JSON, None where nothing is left of what it is about."""
+
+    position: int
+    cause: Cause
+    body: str | None
+
+
+class FeedPage(Struct, frozen=True):
+    """What was found, and the position up to which was looked."""
+
+    told: Sequence[Told]
+    position: int
+
+
+class Feed:
+    """Reads of one database. What is read of it is remembered by thread, since terms never change."""
+
+    def __init__(self) -> None:
+        self._own = local()
+
+    def after(self, tx: ReadTransaction, org_id: int, position: int, names: Collection[str], limit: int, now_ms: int) -> FeedPage:
+        """The next events of these names, among so many rows that a page may look at. Nine statements at most."""
+        row = t.outbox.c
+        walked = select(*_COLUMNS).where(row.org_id == org_parameter(), row.position > position).order_by(row.position)
+        rows = tx.rows(walked.limit(EVENTS_WALKED_MAX), {"org": org_id})
+        causes: list[tuple[int, Cause]] = []
+        subjects = 0
+        for found in rows:
+            cause = _cause(found)
+            if cause.event in names:
+                subjects += len(cause.subject_ids)
+                if len(causes) == limit or (causes and subjects > COUPONS_TOLD_AT_ONCE):
+                    break
+                causes.append((found.position, cause))
+            position = found.position
+        events = Events(org_id, self._facts(tx).facts(tx, org_id, [cause for _, cause in causes], now_ms)) if causes else None
+        return FeedPage([Told(at, cause, events.body(cause)) for at, cause in causes] if events else [], position)
+
+    def _facts(self, tx: ReadTransaction) -> FactReads:
+        if not hasattr(self._own, "facts"):
+            self._own.facts = FactReads(tx.dialect)
+        facts: FactReads = self._own.facts
+        return facts
+
+
+def latest(tx: ReadTransaction, org_id: int) -> int:
+    """The last position that was given, 0 before the first. One statement."""
+    row = t.outbox.c
+    last = select(func.max(row.position)).where(row.org_id == org_parameter(), row.position > 0)
+    ((position,),) = tx.rows(last, {"org": org_id})
+    return position or 0
+
+
+def _cause(row: Row) -> Cause:
+    _position, cause_id, event, subject_id, subject_ids, customer_id, request_id, created_ms, identified_by = row
+    listed = msgspec.json.decode(subject_ids, type=tuple[int, ...]) if subject_ids else (subject_id,)
+    kinds = frozenset(identified_by.split(",")) if identified_by else frozenset[str]()
+    return Cause(cause_id, event, listed, customer_id, request_id, created_ms, kinds)
