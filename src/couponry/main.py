@@ -26,6 +26,7 @@ from couponry.api.parts import Parts
 from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
 from couponry.core import limits
+from couponry.core.fan_out import FanOut
 from couponry.core.validation import Vault
 from couponry.ledger import Ledger, LedgerOptions
 from couponry.outbound import Sender, Signer
@@ -35,7 +36,7 @@ from couponry.store import migrate
 from couponry.store.directory import Directory
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
-from couponry.store.presence import Presence
+from couponry.store.presence import Ownership, Presence
 from couponry.store.webhooks import Names
 from couponry.worker.kinds import works
 from couponry.worker.process import beside
@@ -102,7 +103,9 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, demo: bool,
 
 def work(settings: Settings, lifeline: int | None = None) -> None:
     """Do background work until told to stop, or until the pipe `lifeline` ends. Raises OneIsThere, SettingInvalid."""
-    from couponry.worker.worker import Worker  # noqa: PLC0415 - DBOS, which the server needs for its first job only
+    # DBOS, Apprise and aiohttp, which the server does not need.
+    from couponry.worker.delivery.deliverer import Deliverer, DelivererParts  # noqa: PLC0415 - as said above
+    from couponry.worker.worker import Worker  # noqa: PLC0415 - as said above
 
     logging.config.dictConfig({"version": 1, **telemetry.configure_logging(settings.log_level)})
     if settings.secret_key is None:
@@ -114,7 +117,19 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
     database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 1, is_keyed=True)
     desk = Desk(database, Folder(settings.files_dir), now_ms, secret)
     presence = Presence(Database(settings.database_url, connections=1), secrets.token_hex(8))
-    Worker(Runner(database, works(desk), now_ms), presence, settings.database_url).run(lifeline)
+    deliverer = Deliverer(
+        DelivererParts(
+            database=Database(settings.database_url, connections=limits.DELIVERY_STORE_THREADS, is_keyed=True),
+            ownership=Ownership(Database(settings.database_url, connections=1)),
+            fan_out=FanOut(Vault(secret), single_coupon_only=settings.events_single_coupon_only),
+            vault=Vault(secret),
+            signer=Signer(secret),
+            allowed=settings.allowed_private_networks,
+            clock=now_ms,
+            chance=secrets.SystemRandom().random,
+        )
+    )
+    Worker(Runner(database, works(desk), now_ms), deliverer, presence, settings.database_url).run(lifeline)
 
 
 def _how_to_try(offer: demo_data.Offer, url: str) -> str:

@@ -1,4 +1,4 @@
-"""A worker: takes jobs from the queue, and those of workers that have died.
+"""A worker: takes jobs from the queue, and those of workers that have died; beside them it delivers (`worker.delivery`).
 
 DBOS Transact is the queue and the memory of how far a workflow has come. Our part is small: a workflow is "step until there is no
 more to do", a step is a few seconds of a job. Whatever a step may have done before a crash, the job's own row says so, so a step
@@ -19,6 +19,7 @@ from couponry.core.limits import JOBS_AT_ONCE, STEP_TRIES_MAX, WORKERS_LOOKED_FO
 from couponry.store import queue
 from couponry.store.engine import StoreError
 from couponry.store.presence import Presence
+from couponry.worker.delivery.deliverer import Deliverer
 from couponry.worker.runner import Runner
 
 log = structlog.get_logger()
@@ -31,8 +32,9 @@ _UNREACHABLE: Final = "the database was in the way for too long"
 class Worker:
     """One per process: DBOS keeps its workflows in the process."""
 
-    def __init__(self, runner: Runner, presence: Presence, database_url: str) -> None:
+    def __init__(self, runner: Runner, deliverer: Deliverer, presence: Presence, database_url: str) -> None:
         self._runner = runner
+        self._deliverer = deliverer
         self._presence = presence
         self._database_url = database_url
         self._stop = threading.Event()
@@ -40,7 +42,8 @@ class Worker:
     def run(self, lifeline: int | None = None) -> None:
         """Work until told to stop by a signal, or until the pipe `lifeline` ends with whoever holds its other end.
 
-        Raises OneIsThere. Never returns otherwise: a chunk under way is finished, and then the process is gone, as in a crash.
+        Raises OneIsThere. Never returns otherwise: a chunk and deliveries under way are finished, and then the process is gone,
+        as in a crash.
         """
         self._presence.hold()
         for told in (signal.SIGTERM, signal.SIGINT):
@@ -48,10 +51,14 @@ class Worker:
         if lifeline is not None:
             threading.Thread(target=self._watch, args=(lifeline,), name="lifeline", daemon=True).start()
         self._launch()
+        self._deliverer.start()
         log.info("worker_started", worker=self._presence.name)
         while not self._stop.wait(WORKERS_LOOKED_FOR_MS / 1000):
             self._take_over()
+        stopping = threading.Thread(target=self._deliverer.stop, name="deliverer-stop")
+        stopping.start()
         self._runner.stop(_STOP_S_MAX)
+        stopping.join()
         log.info("worker_stopped", worker=self._presence.name)
         sys.stderr.flush()
         os._exit(0)

@@ -1,0 +1,34 @@
+"""What came of one attempt, before anybody knows whether to try again."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from couponry.core.deliveries import Due
+
+
+class Attempt(Struct, frozen=True, gc=False, kw_only=True):
+    """`is_passing`: another try may end otherwise. `wished_ms` is how long the receiver wishes to be left alone."""
+
+    is_delivered: bool
+    is_passing: bool = False
+    http_status: int | None = None
+    problem: str = ""
+    wished_ms: int = 0
+
+
+DELIVERED = Attempt(is_delivered=True)
+
+
+class Target(Protocol):
+    """Where a lane's deliveries go. `connections` is how many at a time, `kept_ms` for how long a delivery is tried."""
+
+    connections: int
+    kept_ms: int
+
+    async def send(self, due: Due) -> Attempt:
+        """One attempt, within its own deadline."""
+
+    async def told(self, dues: Sequence[Due]) -> None:
+        """These are recorded as delivered."""
