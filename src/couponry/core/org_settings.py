@@ -4,7 +4,13 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from couponry.core.limits import CONTACTS_MAX, DERIVED_IDEMPOTENCY_HOURS_MAX, NAME_CHARS_MAX, SERIES_TEMPLATE_CHARS_MAX
+from couponry.core.limits import (
+    CONTACTS_MAX,
+    DERIVED_IDEMPOTENCY_HOURS_MAX,
+    NAME_CHARS_MAX,
+    REMINDER_DAYS_MAX,
+    SERIES_TEMPLATE_CHARS_MAX,
+)
 
 FRAUD_STATUSES: Final = frozenset({"NONE", "MARKED", "CONFIRMED", "RECONFIRMED", "NOT_FRAUD", "INTERNAL"})
 BLOCKING_FRAUD_STATUSES: Final = frozenset({"CONFIRMED", "RECONFIRMED", "INTERNAL"})
@@ -48,6 +54,12 @@ class OrgSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
         tuple[_Email, ...],
         Meta(description="e-mail addresses that are told of issue limits and expiring offers", max_length=CONTACTS_MAX),
     ] = ()
+    offer_expiry_notice_days: Annotated[
+        int,
+        Meta(
+            description="days before a series expires that the contacts are told, at 10:00; 0 = never", ge=0, le=REMINDER_DAYS_MAX
+        ),
+    ] = 0
     resend_template: Annotated[
         str, Meta(description="template of resent messages; empty = the series' own", max_length=SERIES_TEMPLATE_CHARS_MAX)
     ] = ""

@@ -40,7 +40,7 @@ from couponry.store.schema.offering import (
     status_label,
 )
 from couponry.store.schema.table import metadata
-from couponry.store.schema.telling import delivery, reminder, webhook
+from couponry.store.schema.telling import delivery, reminder, series_notice, webhook
 from couponry.store.schema.work import job, job_file, upload
 
 __all__ = [
@@ -73,6 +73,7 @@ __all__ = [
     "series_audience",
     "series_counter",
     "series_entity",
+    "series_notice",
     "series_version",
     "status_label",
     "store",

@@ -74,11 +74,22 @@ delivery = org_table(
     Index("ix_delivery_ref", "org_id", "ref_id"),
     Index("ix_delivery_coupon", "org_id", "coupon_id", "id", **_where(_IS_MESSAGE)),
 )
-# A reminder is sent once per coupon, whatever happens; `reminder` is its place in the series' list and what the list said then.
+# A reminder is sent once per coupon, whatever happens; `reminder` is its topic (`core.reminders`): days and channel.
 reminder = org_table(
     "reminder",
     org_id(),
     Column("coupon_id", BigInteger, primary_key=True, autoincrement=False),
     Column("reminder", String(32), primary_key=True),
     Column("sent_ms", BigInteger, nullable=False),
+)
+# How far a series' reminders and notices are, by topic: one row that moves on, so that nothing piles up. `about` is the day that
+# a walk over the coupons is of, and `reached` the last coupon walked past, NULL at the end; or the expiry that contacts were told
+# of; or `reached` is how many were issued when they were told that few are left.
+series_notice = org_table(
+    "series_notice",
+    org_id(),
+    Column("series_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("topic", String(32), primary_key=True),
+    Column("about", String(19), nullable=False),
+    Column("reached", BigInteger),
 )

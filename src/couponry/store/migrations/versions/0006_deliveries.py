@@ -20,6 +20,7 @@ _IS_MESSAGE = sa.text("coupon_id IS NOT NULL")
 
 def upgrade() -> None:
     op.add_column("outbox", sa.Column("position", sa.BigInteger()))
+    op.add_column("outbox", sa.Column("identified_by", sa.String(length=64)))
     new = {"postgresql_where": _IS_NEW, "sqlite_where": _IS_NEW}
     op.create_index("ix_outbox_new", "outbox", ["org_id", "created_ms", "id"], unique=False, **new)
     placed = {"postgresql_where": _IS_PLACED, "sqlite_where": _IS_PLACED}
@@ -95,5 +96,15 @@ def upgrade() -> None:
         sa.Column("reminder", sa.String(length=32), nullable=False),
         sa.Column("sent_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("org_id", "coupon_id", "reminder", name=op.f("pk_reminder")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "series_notice",
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("series_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("topic", sa.String(length=32), nullable=False),
+        sa.Column("about", sa.String(length=19), nullable=False),
+        sa.Column("reached", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("org_id", "series_id", "topic", name=op.f("pk_series_notice")),
         sqlite_with_rowid=False,
     )
