@@ -146,6 +146,27 @@ def test_enrichments(enrichments: set[str], added_by: dict[str, Any], instore: d
     assert issued["coupons"][0]["customerIdentifiers"] == redeemed["customerIdentifiers"] == identifiers
 
 
+@pytest.mark.parametrize(
+    ("kinds", "enrichments", "instore"),
+    [
+        ({"mobile"}, set(), {"mobile": "919812300001"}),
+        ({"mobile", "externalId"}, set(), {"mobile": "919812300001", "externalId": "CRM-77"}),
+        ({"cardnumber"}, set(), {"cardNumber": "C-1"}),
+        ({"cardExternalId"}, set(), {}),
+        ({"id"}, set(), None),
+        ({"email"}, {Enrichment.CARDS}, {"email": "mira@example.com", "cardNumber": "C-1"}),
+    ],
+)
+def test_what_the_request_named_the_customer_by(kinds: set[str], enrichments: set[str], instore: dict[str, str] | None) -> None:
+    issued, redeemed = (
+        body(*args, enrichments=enrichments, identified_by=frozenset(kinds))["data"]
+        for args in (("CouponIssue", COUPON), ("CouponRedeem", REDEMPTION))
+    )
+    shown = issued["coupons"][0]["customerIdentifiers"]
+    assert shown == redeemed["customerIdentifiers"]
+    assert shown.get("instore") == instore
+
+
 def test_bulk_issue() -> None:
     told = body("CouponIssue", COUPON, SECOND, customer_id=None, request_id="job-5")
     assert told["data"]["issualType"] == "BULK"

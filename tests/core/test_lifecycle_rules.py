@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from couponry.core.commands import kinds
 from couponry.core.decide import decide
 from couponry.core.model import Handling, Standing
 from couponry.core.plan import Event, RedateAnswer, RevokeAnswer, RevokedCoupon
@@ -178,7 +179,8 @@ def test_revoke(row: tuple[str, dict[str, Any], Code | None]) -> None:
         return
     (coupon_revoked,) = plan.revoked
     assert answer.revoked == (RevokedCoupon(coupon_revoked.id, coupon_revoked.code, coupon_revoked.customer_id),)
-    assert plan.events == [Event("CouponRevoke", coupon_revoked.id, coupon_revoked.customer_id, "r-1")]
+    named_by = kinds(fields.get("customer"))
+    assert plan.events == [Event("CouponRevoke", coupon_revoked.id, coupon_revoked.customer_id, "r-1", (), named_by)]
     assert there.coupons[coupon_revoked.id].is_revoked
     assert not there.coupons[coupon_id(7)].is_revoked  # the shared code itself is nobody's to revoke
 

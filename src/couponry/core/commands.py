@@ -22,6 +22,11 @@ class Item(Struct, frozen=True, gc=False):
     custom_fields: tuple[tuple[str, str], ...] = ()
 
 
+def kinds(customer: tuple[Identifier, ...] | None) -> str:
+    """What kinds of identifiers a request names its customer by, as a comma list; their id is shown anyway."""
+    return ",".join(dict.fromkeys(kind for kind, _ in customer or () if kind != "id"))
+
+
 class IdempotencyKey(Struct, frozen=True, gc=False):
     """An explicit key within its credential's scope, and the body that it was first sent with (README 10)."""
 

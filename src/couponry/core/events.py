@@ -24,6 +24,8 @@ PING: Final = "Ping"
 _OF_REDEMPTIONS: Final = frozenset({"CouponRedeem", "CouponReactivate"})
 _OF_COUPONS: Final = frozenset({"CouponIssue", "CouponRevoke", "CouponExpiryChange"})
 _JOB: Final = "job-"
+_OWN: Final = frozenset({"mobile", "email", "externalId"})
+_CARDS: Final = frozenset({"cardnumber", "cardExternalId"})
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -207,22 +209,22 @@ class Events:
 
     def _of_coupons(self, cause: Cause, coupons: Sequence[ToldCoupon], enrichments: AbstractSet[str]) -> OfCoupons:
         is_issue, is_revocation = cause.event == "CouponIssue", cause.event == "CouponRevoke"
-        series_id = coupons[0].series_id
+        series_id, shown = coupons[0].series_id, _shown_kinds(cause, enrichments)
         return OfCoupons(
             added_at=cause.created_ms,
             added_by=self._added_by(coupons[0].issued_till_id if is_issue else None, enrichments),
-            coupons=[self._listed(coupon, enrichments, is_revocation=is_revocation) for coupon in coupons],
+            coupons=[self._listed(coupon, shown, is_revocation=is_revocation) for coupon in coupons],
             series_info=self._series_info(series_id),
             issual_type=("BULK" if cause.request_id.startswith(_JOB) else "SINGLE") if is_issue else UNSET,
         )
 
-    def _listed(self, coupon: ToldCoupon, enrichments: AbstractSet[str], *, is_revocation: bool) -> ListedCoupon:
+    def _listed(self, coupon: ToldCoupon, shown: AbstractSet[str], *, is_revocation: bool) -> ListedCoupon:
         return ListedCoupon(
             id=coupon.id,
             code=coupon.code,
             valid_till=coupon_expires_ms(coupon, self._facts.series.get(coupon.series_id)),
             issued_on=_whole_second(coupon.issued_ms) if coupon.issued_ms is not None else None,
-            customer_identifiers=self._identifiers(coupon.customer_id, enrichments),
+            customer_identifiers=self._identifiers(coupon.customer_id, shown),
             revoked_on=_whole_second(coupon.revoked_ms) if is_revocation and coupon.revoked_ms is not None else UNSET,
         )
 
@@ -242,7 +244,7 @@ class Events:
                 series_info=self._series_info(redemption.series_id),
                 reactivation_date=UNSET if reversed_ms is None else _whole_second(reversed_ms),
             ),
-            customer_identifiers=self._identifiers(redemption.customer_id, enrichments),
+            customer_identifiers=self._identifiers(redemption.customer_id, _shown_kinds(cause, enrichments)),
             transaction=Transaction(redemption.bill_id or 0, redemption.transaction_number),
             reason=(redemption.reversal_reason or UNSET) if is_reversal else UNSET,
         )
@@ -268,14 +270,19 @@ class Events:
             till_id, shown if Enrichment.TILL in enrichments else UNSET, store if Enrichment.STORE in enrichments else UNSET
         )
 
-    def _identifiers(self, customer_id: int | None, enrichments: AbstractSet[str]) -> CustomerIdentifiers:
-        told = self._facts.customers.get(customer_id or 0)
-        has_own, has_cards = Enrichment.CUSTOMER in enrichments, Enrichment.CARDS in enrichments
-        if told is None or not (has_own or has_cards):
+    def _identifiers(self, customer_id: int | None, shown: AbstractSet[str]) -> CustomerIdentifiers:
+        told = self._facts.customers.get(customer_id or 0) if shown else None
+        if told is None:
             return CustomerIdentifiers(customer_id)
         who = told.customer
-        own = (who.mobile, who.email, who.external_id) if has_own else (None, None, None)
-        return CustomerIdentifiers(customer_id, Instore(*own, *((who.card_number, who.card_external_id) if has_cards else ())))
+        instore = Instore(
+            mobile=who.mobile if "mobile" in shown else None,
+            email=who.email if "email" in shown else None,
+            external_id=who.external_id if "externalId" in shown else None,
+            card_number=who.card_number if "cardnumber" in shown else None,
+            card_external_id=who.card_external_id if "cardExternalId" in shown else None,
+        )
+        return CustomerIdentifiers(customer_id, instore)
 
     def _series_info(self, series_id: int) -> SeriesInfo:
         if series_id not in self._series:
@@ -299,6 +306,13 @@ def told_alone(causes: Iterable[Cause]) -> frozenset[int]:
         if cause.event == "CouponRedeem":
             of_request.setdefault((cause.request_id, cause.created_ms), []).append(cause.id)
     return frozenset(found[0] for found in of_request.values() if len(found) == 1)
+
+
+def _shown_kinds(cause: Cause, enrichments: AbstractSet[str]) -> AbstractSet[str]:
+    """Which identifiers of a customer are shown: those that the request named them by, always."""
+    own = _OWN if Enrichment.CUSTOMER in enrichments else frozenset()
+    cards = _CARDS if Enrichment.CARDS in enrichments else frozenset()
+    return (cause.identified_by & (_OWN | _CARDS)) | own | cards
 
 
 def _shown(series: Series) -> SeriesInfo:

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from couponry.core import expiry, holdings
 from couponry.core.codes import code_key
-from couponry.core.commands import Issue
+from couponry.core.commands import Issue, kinds
 from couponry.core.fold import Fold
 from couponry.core.model import Coupon, Customer, Handling, Org, Standing
 from couponry.core.plan import Event, IssueAnswer, IssuedCoupon, IssuedItem, NewCoupon, Outcome, Refusal, SeriesOffer
@@ -73,7 +73,9 @@ def _told(
         is_own_cut = command.form == "several" and refused is Code.CUSTOMER_HAS_ENOUGH
         return IssuedItem(Code.CUT_BY_CUSTOMER if is_own_cut else refused, series.id)
     ids = tuple(coupon.id for coupon in coupons)
-    fold.plan.events.append(Event("CouponIssue", ids[0], customer.id, command.request_id, ids if len(ids) > 1 else ()))
+    fold.plan.events.append(
+        Event("CouponIssue", ids[0], customer.id, command.request_id, ids if len(ids) > 1 else (), kinds(command.customer))
+    )
     warnings = _message(fold, "IssueMessage", command, customer, series, coupons)
     return _issued(series, coupons, rules.cut_by(refused, series) if refused else None, warnings)
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from couponry.core import expiry
 from couponry.core.codes import code_key
-from couponry.core.commands import Amend, Amendment, Redate, Reverse, Revoke
+from couponry.core.commands import Amend, Amendment, Redate, Reverse, Revoke, kinds
 from couponry.core.fold import Fold
 from couponry.core.limits import CUSTOM_FIELDS_MAX, REVOKE_COUPONS_MAX
 from couponry.core.model import Coupon, Customer, Standing, StoredRedemption
@@ -126,7 +126,7 @@ def _revoke(fold: Fold, command: Revoke, coupon: Coupon) -> RevokedCoupon:
     state, holder = fold.state, (coupon.customer_id or 0, coupon.series_id)
     fold.put(state.coupons, coupon.id, replace(coupon, is_revoked=True))
     fold.plan.revoked.append(coupon)
-    fold.plan.events.append(Event("CouponRevoke", coupon.id, coupon.customer_id, command.request_id))
+    fold.plan.events.append(Event("CouponRevoke", coupon.id, coupon.customer_id, command.request_id, (), kinds(command.customer)))
     standing = state.standings.get(holder)
     if standing and counts_as_issued(coupon):
         fold.put(state.standings, holder, replace(standing, issued=standing.issued - 1))
@@ -160,7 +160,9 @@ def _redate(
     if refused:
         return refused
     _set_expiry(fold, coupon, expiry.local_time(expires_ms // 1000, series.zone).replace(tzinfo=None).isoformat())
-    fold.plan.events.append(Event("CouponExpiryChange", coupon.id, coupon.customer_id, command.request_id))
+    fold.plan.events.append(
+        Event("CouponExpiryChange", coupon.id, coupon.customer_id, command.request_id, (), kinds(command.customer))
+    )
     return None
 
 

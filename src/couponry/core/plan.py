@@ -230,13 +230,17 @@ class Reversal(Struct, frozen=True, gc=False):
 
 
 class Event(Struct, frozen=True, gc=False):
-    """What is to be told to others; `subject_ids` when it is about several coupons, `subject_id` being the first."""
+    """What is to be told to others; `subject_ids` when it is about several coupons, `subject_id` being the first.
+
+    `identified_by` lists the kinds of identifiers that its request named the customer by, which events show (events 1).
+    """
 
     name: str
     subject_id: int
     customer_id: int | None
     request_id: str
     subject_ids: tuple[int, ...] = ()
+    identified_by: str = ""
 
 
 class Refusal(Struct, frozen=True, gc=False):

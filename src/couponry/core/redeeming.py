@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from couponry.core import expiry
 from couponry.core.codes import code_key
-from couponry.core.commands import Check, Claim, Item, Redeem
+from couponry.core.commands import Check, Claim, Item, Redeem, kinds
 from couponry.core.fold import Fold
 from couponry.core.model import Coupon, Customer, Org, Redemption, Standing
 from couponry.core.plan import Answer, CheckAnswer, CheckedItem, Event, ItemOutcome, NewCoupon, Offer, Outcome, Refusal
@@ -224,7 +224,7 @@ def take(fold: Fold, attempt: rules.Attempt) -> Redemption:
         request_id=claim.request_id,
     )
     fold.plan.redemptions.append(redemption)
-    fold.plan.events.append(Event("CouponRedeem", redemption.id, customer.id, claim.request_id))
+    fold.plan.events.append(Event("CouponRedeem", redemption.id, customer.id, claim.request_id, (), kinds(claim.customer)))
     if isinstance(claim, Redeem) and claim.has_side_effects:
         fold.plan.events.append(Event("SideEffects", redemption.id, customer.id, claim.request_id))
     if (customer.id, series.id) in state.active:

@@ -23,6 +23,7 @@ class Cause(Struct, frozen=True, gc=False):
     """A row of the outbox: something that happened, or that a customer is to be told.
 
     `subject_ids` are all that it is about, one or several: coupons, a redemption, a validation code, or a series.
+    `identified_by` are the kinds of identifiers that a request named its customer by.
     """
 
     id: int
@@ -31,6 +32,7 @@ class Cause(Struct, frozen=True, gc=False):
     customer_id: int | None
     request_id: str
     created_ms: int
+    identified_by: frozenset[str] = frozenset()
 
     @property
     def coupon_ids(self) -> tuple[int, ...]:

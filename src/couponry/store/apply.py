@@ -73,7 +73,7 @@ class Applier:
         self._new_answers = dialect.insert(t.idempotency, ("fingerprint", "created_ms", "answer", "digest"))
         self._answers = dialect.update(t.idempotency, key=("digest",), added=(), assigned=("fingerprint", "created_ms", "answer"))
         self._outbox = dialect.insert(
-            t.outbox, ("id", "event", "subject_id", "subject_ids", "customer_id", "request_id", "created_ms")
+            t.outbox, ("id", "event", "subject_id", "subject_ids", "customer_id", "identified_by", "request_id", "created_ms")
         )
         self._refusals = dialect.insert(
             t.refusal,
@@ -217,7 +217,7 @@ def _json(fields: dict[str, str]) -> str | None:
 
 def _event_row(event_id: int, now_ms: int, event: Event) -> Row:
     ids = msgspec.json.encode(event.subject_ids).decode() if event.subject_ids else None
-    return (event_id, event.name, event.subject_id, ids, event.customer_id, event.request_id, now_ms)
+    return (event_id, event.name, event.subject_id, ids, event.customer_id, event.identified_by or None, event.request_id, now_ms)
 
 
 def _refusal_row(refusal_id: int, now_ms: int, refusal: Refusal) -> Row:

@@ -102,7 +102,10 @@ class _Statements:
         row = t.outbox.c
         # The hook is told of side effects at once; only what it was not told then is left to us (`store.side_effects`).
         is_young = and_(row.event == literal_column("'SideEffects'"), row.created_ms > bindparam("young"))
-        columns = (row.id, row.event, row.subject_id, row.subject_ids, row.customer_id, row.request_id, row.created_ms)
+        columns = (
+            *(row.id, row.event, row.subject_id, row.subject_ids, row.customer_id, row.request_id, row.created_ms),
+            row.identified_by,
+        )
         new = select(*columns).where(row.org_id == org_parameter(), row.position.is_(None), ~is_young)
         self._new = dialect.read(new.order_by(row.created_ms, row.id).limit(bindparam("most")))
         self._org = dialect.read(select(*ORG_COLUMNS).where(t.org.c.id == org_parameter()))
@@ -175,9 +178,10 @@ def _row(delivery_id: int, each: NewDelivery, next_ms: int, now_ms: int) -> Row:
 
 
 def _cause(row: Row) -> Cause:
-    cause_id, event, subject_id, subject_ids, customer_id, request_id, created_ms = row
+    cause_id, event, subject_id, subject_ids, customer_id, request_id, created_ms, identified_by = row
     listed = msgspec.json.decode(subject_ids, type=tuple[int, ...]) if subject_ids else (subject_id,)
-    return Cause(cause_id, event, listed, customer_id, request_id, created_ms)
+    kinds = frozenset(identified_by.split(",")) if identified_by else frozenset()
+    return Cause(cause_id, event, listed, customer_id, request_id, created_ms, kinds)
 
 
 def _untold(cause: Cause, error: Exception) -> NewDelivery:
