@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from couponry.store.engine import Database
 
@@ -19,6 +19,7 @@ _OWN: Final = text("""
     SELECT wanted.org_id FROM unnest(CAST(:org_ids AS bigint[])) AS wanted(org_id)
     WHERE pg_try_advisory_lock(CAST(:kind AS int), CAST(wanted.org_id AS int))
 """)
+_DISOWN: Final = text("SELECT pg_advisory_unlock_all()")
 ALONE: Final = "alone"
 """The name of the only worker that there may be."""
 
@@ -99,7 +100,7 @@ class Ownership:
                 self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             wanted = {"kind": _OWNED, "org_ids": sorted(set(org_ids) - self._owned)}
             self._owned |= frozenset(org_id for (org_id,) in self._connection.execute(_OWN, wanted))
-        except DBAPIError:
+        except SQLAlchemyError:
             self.release()
         return self._owned & frozenset(org_ids)
 
@@ -108,5 +109,7 @@ class Ownership:
         self._owned = frozenset()
         if self._connection is not None:
             with closing(self._connection):
+                with suppress(SQLAlchemyError):
+                    self._connection.execute(_DISOWN)
                 self._connection.invalidate()
             self._connection = None

@@ -51,7 +51,7 @@ class _Selects:
 
 
 class FactReads:
-    """Reads of one database, with the terms that they have met; a version of terms never changes."""
+    """Reads of one database, by any threads, with the terms that they have met; a version of terms never changes."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._selects = _Selects(dialect)
@@ -85,14 +85,14 @@ class FactReads:
         """Series under their current terms, those apart whose terms cannot be read."""
         cache = self._series
         versions: dict[int, int] = dict(_rows(self._selects.versions, tx, org_id, series_ids))
-        missing = [pair for pair in versions.items() if (org_id, *pair) not in cache]
+        known = {series_id: cache.get((org_id, series_id, version)) for series_id, version in versions.items()}
+        missing = [(series_id, versions[series_id]) for series_id, series in known.items() if series is None]
         if len(cache) + len(missing) > SERIES_CACHE_MAX:
             cache.clear()
-            missing = list(versions.items())
         for series_id, version, text in self._selects.terms.rows(tx, org_id, missing):
             if series := series_from_text(series_id, version, text):
-                cache[org_id, series_id, version] = series
-        return {pair[0]: cache[org_id, *pair] for pair in versions.items() if (org_id, *pair) in cache}
+                known[series_id] = cache[org_id, series_id, version] = series
+        return {series_id: series for series_id, series in known.items() if series}
 
 
 def _rows(asked: Keyed, tx: ReadTransaction, org_id: int, row_ids: Iterable[int | None]) -> list[Row]:
