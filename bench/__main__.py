@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench import exports, growth, report
+from bench import deliveries, exports, growth, report
 from bench.data import Coupons, Size
 from bench.installation import Installation, installed
 from bench.load import BUILD, compiled
@@ -39,6 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="another run of redeem-64 under py-spy")
     parser.add_argument("--growth", type=int, default=0, metavar="COUPONS", help="redeem with 100,000 and then so many stored")
     parser.add_argument("--export", type=int, default=0, metavar="COUPONS", help="only export so many, as CSV and as Parquet")
+    parser.add_argument("--deliver", type=int, default=0, metavar="N", help="only deliver so many events, SMS and e-mails")
     parser.add_argument("--seconds", type=float, help="length of each run")
     parser.add_argument("--title", default="redeem and check over HTTP", help="what the page of results is called")
     return parser.parse_args()
@@ -188,6 +189,8 @@ def main() -> int:
     with scratch() as folder, PostgresServer(SERVER) as server:
         if options.export:
             return exports.run(options.export, [options.only] if options.only else KINDS, folder, server, RESULTS)
+        if options.deliver:
+            return deliveries.run(options.deliver, [options.only] if options.only else KINDS, folder, server, RESULTS)
         bench = Bench(options, folder, server)
         results = [bench.measured(kind) for kind in ([options.only] if options.only else KINDS)]
         keep(options, bench, results)

@@ -14,6 +14,7 @@ from couponry.core.deliveries import Webhook
 from couponry.core.validation import Vault
 from couponry.outbound import Signer
 from couponry.store import schema as t
+from couponry.store.engine import Database
 from couponry.store.presence import Ownership
 from couponry.store.sequencing import FanOut, Sequencer
 from couponry.store.webhooks import Draft, Names, create_webhook
@@ -35,11 +36,12 @@ class Post:
     allowed: tuple[str, ...] = (LOOPBACK,)
     fan_out: FanOut = fan_out
     numbers: "count[int]" = field(default_factory=lambda: count(1))
+    database: Database | None = None
 
     @property
     def parts(self) -> DelivererParts:
         return DelivererParts(
-            database=self.shop.database,
+            database=self.database or self.shop.database,
             ownership=Ownership(self.shop.database),
             fan_out=self.fan_out,
             vault=VAULT,

@@ -13,7 +13,8 @@ from sqlalchemy import update
 from couponry.core.event_ids import event_id
 from couponry.core.limits import AGAIN_MS_MIN, FAILURES_BEFORE_PROBE, HOUR_MS, RETRY_AFTER_MS_MAX, WEBHOOK_KEPT_MS
 from couponry.store import schema as t
-from couponry.store.engine import StoreError
+from couponry.store.dialect import Trouble
+from couponry.store.engine import Stage, StoreError
 from couponry.worker.delivery import webhooks
 from couponry.worker.delivery.org import LaneRows, OrgDelivery
 from tests.api.shop import Shop
@@ -222,8 +223,7 @@ def test_no_more_at_a_time_than_allowed_and_one_of_a_customer(post: Post) -> Non
 
 
 def test_who_keeps_failing_is_probed_by_one_at_a_time(post: Post) -> None:
-    answers: list[Behave] = [answering(503)]
-    with Receiver(lambda exchange: answers[0](exchange)) as receiver:
+    with Receiver(answering(503)) as receiver:
         hook = post.webhook(receiver.url, connections_max=1)
         post.put(hook.id, *range(1, 41))
 
@@ -238,7 +238,7 @@ def test_who_keeps_failing_is_probed_by_one_at_a_time(post: Post) -> None:
             await org.turn()
             await org.ended()
             assert len(receiver.sent) == FAILURES_BEFORE_PROBE + 1
-            answers[0] = answering(200)
+            receiver.behave = answering(200)
             post.shop.clock.ms += 2 * AGAIN_MS_MIN
             await org.turn()
 
@@ -285,9 +285,6 @@ def test_what_a_crash_left_unrecorded_is_sent_again_the_same(post: Post, monkeyp
 
 
 def test_what_cannot_be_recorded_yet_is_not_sent_again(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    from couponry.store.dialect import Trouble
-    from couponry.store.engine import Stage
-
     record, tries = LaneRows.record, [3]
 
     async def troubled(self: LaneRows, outcomes: object) -> None:

@@ -32,3 +32,6 @@ class Target(Protocol):
 
     async def told(self, dues: Sequence[Due]) -> None:
         """These are recorded as delivered."""
+
+    def close(self) -> None:
+        """Let go of what only this lane has."""

@@ -47,6 +47,9 @@ class HookTarget:
         if dues:
             await self._forget(self._org_id, [_redemption_id(due) for due in dues])
 
+    def close(self) -> None:
+        """Nothing: the sender is shared."""
+
 
 def _redemption_id(due: Due) -> int:
     body: Any = msgspec.json.decode(due.body)

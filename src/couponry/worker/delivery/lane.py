@@ -87,6 +87,13 @@ class Lane:
 
     async def run(self) -> None:
         """Deliver. Ends with everything recorded that was sent."""
+        try:
+            await self._deliver_all()
+            await self._end()
+        finally:
+            self._target.close()
+
+    async def _deliver_all(self) -> None:
         while not self._is_stopping and self._clock() >= self._health.until_ms:
             try:
                 fetched = await self._fetch()
@@ -98,7 +105,6 @@ class Lane:
             except StoreError as error:
                 log.warning("lane_waits", cause=str(error))
                 await asyncio.sleep(RECONNECT_PAUSE_MS / 1000)
-        await self._end()
 
     async def _end(self) -> None:
         self._ready.clear()

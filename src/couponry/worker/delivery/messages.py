@@ -117,6 +117,11 @@ class MessageTarget:
     async def told(self, dues: Sequence[Due]) -> None:
         """Nothing more to do."""
 
+    def close(self) -> None:
+        """Hang up."""
+        if self._smtp:
+            self._smtp.close()
+
     def _sent(self, due: Due, text: str) -> Attempt:
         assert due.address, "send sees to it"
         host = self._smtp.host if self._smtp else _own_host(self._plugin)

@@ -4,6 +4,7 @@ import smtplib
 import ssl
 import time
 from collections import deque
+from contextlib import suppress
 from email.message import EmailMessage, MIMEPart
 from email.utils import formataddr, formatdate
 from functools import cached_property
@@ -30,6 +31,7 @@ class Smtp:
         self._from = formataddr((plugin.from_addr[0] or "", self._sender))
         self._reply_to = ", ".join(plugin.reply_to)
         self._timeout_s = timeout_s
+        self._is_closed = False
         self._idle: deque[tuple[smtplib.SMTP, float]] = deque()
 
     def send(self, address: str, mail: Email, message_id: str) -> Attempt:
@@ -55,7 +57,16 @@ class Smtp:
         except (OSError, smtplib.SMTPException, ValueError) as error:
             return Attempt(is_delivered=False, is_passing=True, problem=f"no SMTP answer: {type(error).__name__}")
         self._idle.append((connection, time.monotonic()))
+        if self._is_closed:
+            self.close()
         return DELIVERED
+
+    def close(self) -> None:
+        """Hang up, also later on whoever is still busy."""
+        self._is_closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop()[0].close()
 
     def _connection(self) -> smtplib.SMTP:
         """The one used last, unless the server may have closed it meanwhile; else a new one."""

@@ -144,6 +144,9 @@ class WebhookTarget:
     async def told(self, dues: Sequence[Due]) -> None:
         """Nothing more to do."""
 
+    def close(self) -> None:
+        """Nothing: connections are shared."""
+
 
 class SealedTarget:
     """A webhook whose headers another secret sealed: it is sent nothing without them."""
@@ -157,6 +160,9 @@ class SealedTarget:
 
     async def told(self, dues: Sequence[Due]) -> None:
         """Nothing was."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
 
 
 def _is_ours(name: str) -> bool:
