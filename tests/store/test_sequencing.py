@@ -1,5 +1,6 @@
 """Every committed cause has its position and its deliveries exactly once, whoever makes them, and whatever goes wrong."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -157,6 +158,14 @@ def test_many_coupons_make_a_short_batch(database: Database) -> None:
     assert [request for _, request in placed(database)] == ["r1", "r2", "r3", "r4"]
 
 
+def test_a_request_is_told_as_a_whole(database: Database) -> None:
+    open_shop(database)
+    of_jobs = [cause(serial, request_id="job") for serial in range(10, 10 + 120)]
+    happen(database, cause(1, request_id="a"), *(cause(serial, request_id="b") for serial in (2, 3, 4)), *of_jobs)
+    mine = sequencer(database)
+    assert [mine.step(ORG, most=most).causes for most in (3, 3, 110, 110)] == [1, 3, 110, 10]
+
+
 def test_what_is_new_waits_behind_what_is_put_off(database: Database) -> None:
     open_shop(database)
     hook = add_webhook(database, "CouponIssue")
@@ -303,14 +312,16 @@ def test_an_org_is_one_workers(database: Database) -> None:
         assert first.take([1, 2, 3]) == {1, 2}
         run_sql(other, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1")
         assert first.take([1]) == frozenset()
-        assert second.take([1, 2, 3]) == {1, 2, 3}
+        ends_s = time.monotonic() + 10
+        while second.take([1, 2, 3]) != {1, 2, 3}:
+            assert time.monotonic() < ends_s, "what is terminated takes a moment to be gone"
         assert first.take([1]) == frozenset()
         second.release()
         assert first.take([1, 3]) == {1, 3}
         first.release()
 
 
-PINNED = {"sqlite": 14, "postgresql": 15}
+PINNED = {"sqlite": 14, "postgresql": 14}  # and on PostgreSQL a COPY, which is not seen here
 
 
 def test_statements_do_not_depend_on_the_number_of_causes(database: Database, database_kind: str) -> None:

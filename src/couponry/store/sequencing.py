@@ -14,11 +14,12 @@ import structlog
 from sqlalchemy import BigInteger, and_, bindparam, literal_column, select
 
 from couponry.core.deliveries import Channel, DeliveryState, NewDelivery, Webhook
-from couponry.core.limits import CAUSES_AT_ONCE, COUPONS_TOLD_AT_ONCE, SIDE_EFFECTS_LEFT_MS
+from couponry.core.limits import CAUSES_AT_ONCE, COUPONS_TOLD_AT_ONCE, REDEEM_ITEMS_MAX, SIDE_EFFECTS_LEFT_MS
 from couponry.core.model import Org
 from couponry.core.telling import Cause, Facts
 from couponry.store import schema as t
 from couponry.store import serials
+from couponry.store.bulk.inserts import insert_many
 from couponry.store.deliveries import IS_WAITING, hold_chains, only
 from couponry.store.dialect import Dialect
 from couponry.store.engine import Database, ReadTransaction, Stage, WriteTransaction
@@ -111,7 +112,6 @@ class _Statements:
         self._org = dialect.read(select(*ORG_COLUMNS).where(t.org.c.id == org_parameter()))
         self._labels = dialect.read(select(*LABEL_COLUMNS).where(t.status_label.c.org_id == org_parameter()))
         self._positions = only(dialect.update(t.outbox, ("id",), (), ("position",)), "outbox.position + 0 IS NULL")
-        self._deliveries = dialect.insert(t.delivery, _DELIVERY)
         keys, waits = dialect.keys("chains", BigInteger(), BigInteger()), t.delivery.c
         target_id, customer_id = keys.columns
         of_chain = (waits.org_id == org_parameter()) & (waits.target_id == target_id) & (waits.customer_id == customer_id)
@@ -127,14 +127,10 @@ class _Statements:
 
     def new_causes(self, tx: ReadTransaction, org_id: int, now_ms: int, most: int) -> tuple[list[Cause], bool]:
         """The oldest without a position, not about too many coupons together; and whether these are all."""
-        asked = {"org": org_id, "young": now_ms - SIDE_EFFECTS_LEFT_MS, "most": most}
+        asked = {"org": org_id, "young": now_ms - SIDE_EFFECTS_LEFT_MS, "most": most + 1}
         causes = [_cause(row) for row in tx.read(self._new, asked)]
-        subjects = 0
-        for taken, cause in enumerate(causes):
-            subjects += len(cause.subject_ids)
-            if taken and subjects > COUPONS_TOLD_AT_ONCE:
-                return causes[:taken], False
-        return causes, len(causes) < most
+        taken = _at_once(causes, most)
+        return causes[:taken], taken == len(causes)
 
     def org(self, tx: ReadTransaction, org_id: int) -> Org | None:
         """The org; None, which is logged, when it cannot be read: what it has to tell waits until it can."""
@@ -152,7 +148,8 @@ class _Statements:
         tx.write(self._positions, org_id, [(first + place, cause.id) for place, cause in enumerate(batch.causes)])
         if batch.deliveries:
             first_id = serials.reserve(tx, org_id, serials.DELIVERY, len(batch.deliveries))
-            tx.write(self._deliveries, org_id, self._rows(tx, org_id, batch, first_id))
+            # Not as arrays: a quote in those is two characters, and bodies are full of quotes.
+            insert_many(tx, t.delivery, _DELIVERY, org_id, self._rows(tx, org_id, batch, first_id))
 
     def _rows(self, tx: WriteTransaction, org_id: int, batch: _Batch, first_id: int) -> list[Row]:
         """Rows in the order of their causes; none is due before the one before it in its chain."""
@@ -167,6 +164,20 @@ class _Statements:
                 next_ms = last_ms[chain] = max(next_ms, last_ms.get(chain, 0))
             rows.append(_row(delivery_id, each, next_ms, batch.now_ms))
         return rows
+
+
+def _at_once(causes: Sequence[Cause], most: int) -> int:
+    """How many of these to tell together. The redemptions of one request are, which is known by its id."""
+    taken = subjects = 0
+    while taken < min(most, len(causes)):
+        subjects += len(causes[taken].subject_ids)
+        if taken and subjects > COUPONS_TOLD_AT_ONCE:
+            break
+        taken += 1
+    whole = taken
+    while 0 < whole < len(causes) and causes[whole].request_id == causes[whole - 1].request_id:
+        whole -= 1
+    return whole if whole and taken - whole <= REDEEM_ITEMS_MAX else taken
 
 
 def _row(delivery_id: int, each: NewDelivery, next_ms: int, now_ms: int) -> Row:
