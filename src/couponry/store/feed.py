@@ -4,7 +4,6 @@ Positions only grow, so that whoever has read up to one will never miss what com
 """
 
 from collections.abc import Collection, Sequence
-from threading import local
 from typing import Final
 
 import msgspec
@@ -41,10 +40,10 @@ class FeedPage(Struct, frozen=True):
 
 
 class Feed:
-    """Reads of one database. What is read of it is remembered by thread, since terms never change."""
+    """Reads of one database, by any threads."""
 
     def __init__(self) -> None:
-        self._own = local()
+        self._known: FactReads | None = None
 
     def after(self, tx: ReadTransaction, org_id: int, position: int, names: Collection[str], limit: int, now_ms: int) -> FeedPage:
         """The next events of these names, among so many rows that a page may look at. Nine statements at most."""
@@ -65,10 +64,8 @@ class Feed:
         return FeedPage([Told(at, cause, events.body(cause)) for at, cause in causes] if events else [], position)
 
     def _facts(self, tx: ReadTransaction) -> FactReads:
-        if not hasattr(self._own, "facts"):
-            self._own.facts = FactReads(tx.dialect)
-        facts: FactReads = self._own.facts
-        return facts
+        self._known = self._known or FactReads(tx.dialect)
+        return self._known
 
 
 def latest(tx: ReadTransaction, org_id: int) -> int:

@@ -119,7 +119,7 @@ class DemoMailbox:
         if isinstance(found, Code):
             admin_failure(found).write(resp)
             return
-        Reply(200, await asyncio.to_thread(_drawn, found), _HEADERS).write(resp)
+        Reply(200, await asyncio.to_thread(mailbox_page, found), _HEADERS).write(resp)
 
     def _newest(self, tx: ReadTransaction) -> list[MessageShown]:
         org_id = registry.org_of_login(tx, "till", demo.TILL)
@@ -167,7 +167,7 @@ class Showing:
             return None
 
 
-def _drawn(messages: Sequence[MessageShown]) -> bytes:
+def mailbox_page(messages: Sequence[MessageShown]) -> bytes:
     """The page; QR codes take milliseconds each."""
     drawn = "".join(map(_message, messages)) or "<article>Nothing yet: issue a coupon, and look again.</article>"
     return _PAGE.format(messages=drawn).encode(errors="replace")
@@ -176,7 +176,10 @@ def _drawn(messages: Sequence[MessageShown]) -> bytes:
 def _message(each: MessageShown) -> str:
     head = (f"<b>{each.channel.upper()}</b>", escape(each.to or "-"), escape(each.created_at), each.status, escape(each.problem))
     codes = Email("", "", "", tuple(each.codes)).images()
-    images = "".join(f'<img alt="" src="data:image/png;base64,{b64encode(png).decode()}">' for _cid, png in codes)
+    images = "".join(
+        f'<img alt="{escape(code)}" src="data:image/png;base64,{b64encode(png).decode()}">'
+        for code, (_cid, png) in zip(each.codes, codes, strict=True)
+    )
     subject = f"<h2>{escape(each.subject)}</h2>" if each.subject else ""
     spans = "".join(f"<span>{part}</span>" for part in head if part)
     return f"<article><header>{spans}</header>{subject}<p>{escape(each.text or '')}</p>{images}</article>"
