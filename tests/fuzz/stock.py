@@ -9,11 +9,13 @@ from urllib.parse import unquote, urlsplit
 
 from couponry.core.jobs import FileRole, JobFile, JobKind, Progress
 from couponry.core.limits import FAILURE_WAIT_MS_MAX
+from couponry.store.delivery_log import dead_letters
 from couponry.store.folder import Folder
 from couponry.store.jobs import Draft, advance_job, begin_job, create_job, read_job
 from tests.api.admins import KEY, TOKEN, Admin
 from tests.api.holdings import coupon_id, customer_id, series_id
 from tests.api.shop import BASIC, MIRA, NOW_MS, Front, Raw, Shop
+from tests.api.telling import attempt, tell
 
 # Of a redemption that was made; the failed ones have -1.
 REDEMPTION: Final = re.compile(rb'"redemptionId":"([0-9]+)"')
@@ -38,6 +40,15 @@ SERIES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 TERMS: Final = {"description": "Ten off", "discountType": "ABS", "discountValue": 10, "clientHandlingType": "DISC_CODE"}
 OTP: Final = {"entityType": "MOBILE", "entityValue": MOBILES[0], "action": "COUPON", "channels": [{"type": "SMS"}]}
+WEBHOOKS: Final = "/v3/webHooks"
+HOOK: Final = {
+    "webHookUrl": "https://hooks.example.com/",
+    "eventNames": ["CouponRedeem"],
+    "webHookHeaders": {"Authorization": "x"},
+    "maxAllowedConnections": 2.5,
+    "slaInSeconds": 5,
+    "enrichment": {"till": True},
+}
 FILE: Final = "mobile\r\n919812300001\r\n"
 REDEEMED_FORM: Final = {
     "customerIdentifier": "MOBILE",
@@ -102,6 +113,7 @@ class Stock:
         self.campaigns = [admin.ask("POST", "/campaigns", json=body).json()["id"] for body in self._campaign_bodies()]
         self.jobs = [admin.ask("POST", "/jobs/issue", json=body).json()["jobId"] for body in self._issue_bodies()]
         self._work(folder)
+        self._tell()
         self.known = self._known()
 
     def _furnish(self) -> None:
@@ -144,6 +156,18 @@ class Stock:
                 advance_job(tx, begin_job(tx, job, NOW_MS), progress, now_ms=NOW_MS, took_ms=5)
         self.files = [f"{role}_{job_id}" for job_id in uploads for role in (FileRole.ERRORS, FileRole.DONE)]
 
+    def _tell(self) -> None:
+        """As a worker would: webhooks are told of what happens, and one of them cannot be reached."""
+        ask, body = self.front.ask, {"webHookUrl": "https://hooks.example.com/", "eventNames": ["CouponRedeem", "CouponRevoke"]}
+        self.webhooks = [ask("POST", WEBHOOKS, json={**body, "name": name}).json()["data"]["webHookId"] for name in ("a", "b")]
+        self.redemptions.append(int(self.front.redeem(self.codes[6]).json()["redemption"][0]["redemptionId"]))
+        tell(self.shop)
+        attempt(self.shop, 1, is_delivered=False)
+        logged = ask("GET", f"{WEBHOOKS}/eventLog/refId/{self.shop.org_id}_{self.series['MON']}_{self.redemptions[-1]}")
+        self.event: dict[str, Any] = logged.json()["data"][0]
+        with self.shop.database.reading() as tx:
+            self.letters = [each.id for each in dead_letters(tx, self.shop.org_id, limit=9)]
+
     def _known(self) -> dict[str, list[Any]]:
         codes = [*self.codes, "WELCOME", "NOSUCH"]
         series, redemptions, customers = [*self.series.values()], self.redemptions, self.customers
@@ -159,6 +183,9 @@ class Stock:
             "customer_id issuedToIds intoId": customers,
             "campaign_id campaignId": self.campaigns,
             "job_id": self.jobs,
+            "webhook_id target webHookId": self.webhooks,
+            "coupon_id": self.coupons,
+            "letter_id": self.letters,
             "redeemedSeriesIds notRedeemedSeriesIds": series,
             "mobile": MOBILES,
         }
@@ -170,6 +197,11 @@ class Stock:
             "customer": customer,
             "name": self.files,
             "storeIds": [self.shop.store_id],
+            "event_id": [self.event["eventId"]],
+            "request_id": [self.event["requestId"]],
+            "ref_id": [self.event["refId"]],
+            "eventNames": ["CouponIssue", "CouponRevoke"],
+            "webHookUrl": ["https://hooks.example.com/", "http://127.0.0.1/"],
             "uploadId": [1],
             "orgEntityIds": [self.shop.till_id, self.shop.store_id],
             "seriesCode": [*SERIES],
@@ -222,6 +254,10 @@ class Stock:
             "postV2OtpGenerate": OTP,
             "postV2OtpValidate": {**OTP, "entityValue": MOBILES[1], "code": self.otp},
             "postV2OtpMissedcall": {"mobile": MOBILES[0], "entityType": "MOBILE", "entityValue": MOBILES[0]},
+            "postV3Webhooks": {**HOOK, "name": "c"},
+            "putV3WebhooksWebhookId": {**HOOK, "active": False},
+            "postV3WebhooksWebhookIdRedeliver": {"from": 0, "to": "2031-04-01", "cursor": 0},
+            "postAdminV1DeadLettersReplay": {"target": "sms", "cursor": 0},
             "postV3OauthTokenGenerate": {"key": KEY, "secret": "pLz8"},
         }
 
@@ -239,6 +275,10 @@ class Stock:
             "getAdminV1Explain": {"code": self.codes[20], "customer": "CRM-77", "till": "till1", "amount": 1800},
             "getAdminV1Refusals": {"limit": 2},
             "getAdminV1Campaigns": {"limit": 1},
+            "getAdminV1Events": {"limit": 5, "cursor": 0, "names": "CouponRedeem"},
+            "getAdminV1DeadLetters": {"limit": 1, "target": self.webhooks[0]},
+            "getAdminV1Mailbox": {"limit": 1},
+            "getV3WebhooksEventlogRequestidRequestId": {"consumerGroupId": self.event["consumerGroupId"]},
             "getAdminV1Jobs": {"kind": "issue", "limit": 1},
         }
 
