@@ -21,7 +21,7 @@ from couponry.api.app import App, application
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
 from couponry.api.back_office import BackOffice
-from couponry.api.hooks import Redeeming
+from couponry.api.hooks import Issuing, Redeeming
 from couponry.api.parts import Parts
 from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
@@ -30,6 +30,7 @@ from couponry.core.fan_out import FanOut
 from couponry.core.validation import Vault
 from couponry.ledger import Ledger, LedgerOptions
 from couponry.outbound import Sender, Signer
+from couponry.outbound.gateways import Gateways
 from couponry.settings import SettingInvalid, Settings
 from couponry.store import demo as demo_data
 from couponry.store import migrate
@@ -37,9 +38,11 @@ from couponry.store.directory import Directory
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
 from couponry.store.presence import Ownership, Presence
+from couponry.store.reminders import Notices
 from couponry.store.webhooks import Names
 from couponry.worker.kinds import works
 from couponry.worker.process import beside
+from couponry.worker.reminders import Reminders
 from couponry.worker.runner import Runner
 from couponry.worker.work import Desk
 
@@ -129,7 +132,8 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
             chance=secrets.SystemRandom().random,
         )
     )
-    Worker(Runner(database, works(desk), now_ms), deliverer, presence, settings.database_url).run(lifeline)
+    reminders = Reminders(database, Notices(database.dialect), now_ms)
+    Worker(Runner(database, works(desk), now_ms), deliverer, reminders, presence, settings.database_url).run(lifeline)
 
 
 def _how_to_try(offer: demo_data.Offer, url: str) -> str:
@@ -183,6 +187,7 @@ def worker(
     return application(
         Parts(
             ledger=ledger,
+            issuing=Issuing(ledger, Gateways(settings.allowed_private_networks, clock)),
             redeeming=Redeeming(ledger, back_office, sender, lambda: secrets.token_hex(12)),
             authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
             attribution=Attribution(directory, clock),

@@ -91,6 +91,7 @@ class Lifespan:
         for task in self._tasks:
             task.cancel()
         await self._parts.redeeming.close()
+        self._parts.issuing.close()
         self._parts.authenticator.close()
         self._parts.back_office.close()
         self._parts.on_stop()

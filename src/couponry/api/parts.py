@@ -7,7 +7,7 @@ from typing import Any
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
 from couponry.api.back_office import BackOffice
-from couponry.api.hooks import Redeeming
+from couponry.api.hooks import Issuing, Redeeming
 from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
 from couponry.core.validation import Vault
@@ -28,6 +28,7 @@ class Parts:
 
     ledger: Ledger
     redeeming: Redeeming
+    issuing: Issuing
     back_office: BackOffice
     authenticator: Authenticator
     attribution: Attribution

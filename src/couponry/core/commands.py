@@ -5,8 +5,10 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from couponry.core.deliveries import Channel
 from couponry.core.limits import REVOKE_COUPONS_MAX
 from couponry.core.model import Identifier, Place
+from couponry.core.status import Code
 
 
 class Item(Struct, frozen=True, gc=False):
@@ -68,7 +70,9 @@ class Check(Claim, frozen=True):
 
 
 class Resend(Claim, frozen=True):
-    """Send the message about one coupon again; the coupon stays what it is."""
+    """Send the message about one coupon again; the coupon stays what it is. `no_gateway` is as `Issue` has it."""
+
+    no_gateway: tuple[tuple[Channel, Code], ...] = ()
 
 
 class Issue(Struct, frozen=True):
@@ -76,6 +80,7 @@ class Issue(Struct, frozen=True):
 
     `one` coupon of one series; one of `each` series, independently of the others; or `several` of one series, as many as may be.
     `details` is the request's metadata as JSON text. `source_is_known` is false for a bulk source that is not in the enum (777).
+    `no_gateway` says what was found wrong with the gateways of an org that sends synchronously (794, 799).
     """
 
     org_id: int
@@ -88,6 +93,7 @@ class Issue(Struct, frozen=True):
     source_is_known: bool = True
     request_id: str = ""
     key: IdempotencyKey | None = None
+    no_gateway: tuple[tuple[Channel, Code], ...] = ()
 
     @property
     def rows_max(self) -> int:

@@ -10,6 +10,7 @@ from couponry.core.model import Coupon, Customer, Handling, Org, Standing
 from couponry.core.plan import Event, IssueAnswer, IssuedCoupon, IssuedItem, NewCoupon, Outcome, Refusal, SeriesOffer
 from couponry.core.rules import issue as rules
 from couponry.core.rules.customer import consistent, found
+from couponry.core.rules.sending import unsendable
 from couponry.core.series import Series
 from couponry.core.status import Code
 
@@ -60,14 +61,17 @@ def _item(fold: Fold, org: Org, command: Issue, series_id: int, matched: list[Cu
             code = coupon
             break
         coupons.append(coupon)
-    return _told(fold, command, customer, series, coupons, code)
+    return _told(fold, org, command, customer, series, coupons, code)
 
 
 def _told(
-    fold: Fold, command: Issue, customer: Customer, series: Series, coupons: list[Coupon], refused: Code | None
+    fold: Fold, org: Org, command: Issue, customer: Customer, series: Series, coupons: list[Coupon], refused: Code | None
 ) -> IssuedItem:
-    """The item's answer, and what others are to be told of it."""
-    if refused and not coupons and (again := _sent_again(fold, command, customer, series, refused)):
+    """The item's answer, and what others are to be told of it; J13's refusals, which leave nothing of the request."""
+    again = _sent_again(fold, command, customer, series, refused) if refused and not coupons else None
+    if (coupons or again) and (unsendable := _unsendable(org, command, customer, series)):
+        return IssuedItem(unsendable, series.id)
+    if again:
         return _issued(series, [again], None, (Code.RESENT, *_message(fold, "ResendMessage", command, customer, series, [again])))
     if refused and not coupons:
         is_own_cut = command.form == "several" and refused is Code.CUSTOMER_HAS_ENOUGH
@@ -78,6 +82,13 @@ def _told(
     )
     warnings = _message(fold, "IssueMessage", command, customer, series, coupons)
     return _issued(series, coupons, rules.cut_by(refused, series) if refused else None, warnings)
+
+
+def _unsendable(org: Org, command: Issue, customer: Customer, series: Series) -> Code | None:
+    terms = series.terms
+    if terms.is_sms_disabled:
+        return None
+    return unsendable(org, command, customer.channel, (terms.sms_template, terms.short_sms_template))
 
 
 def _message(

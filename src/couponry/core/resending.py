@@ -8,6 +8,7 @@ from couponry.core.redeeming import attempt_of, find
 from couponry.core.rules import resend as rules
 from couponry.core.rules.issue import customer_refusal
 from couponry.core.rules.redeem import well_formed
+from couponry.core.rules.sending import unsendable
 from couponry.core.status import Code
 
 
@@ -36,7 +37,9 @@ def _judged(fold: Fold, org: Org, command: Resend, customer: Customer | None, co
     series = fold.state.series[coupon.series_id]
     if series is None:
         return Code.SERIES_UNREADABLE
-    return rules.refusal(attempt_of(fold, org, command, item, customer, coupon, series))
+    refused = rules.refusal(attempt_of(fold, org, command, item, customer, coupon, series))
+    template = org.settings.resend_template or series.terms.sms_template
+    return refused or unsendable(org, command, customer.channel, (template, series.terms.short_sms_template))
 
 
 def _trace(command: Resend, status: Code, customer: Customer | None, coupon: Coupon | None) -> Refusal:

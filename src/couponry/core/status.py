@@ -12,7 +12,6 @@ _TRY_AGAIN: Final = "Coupon processing failed, Please try again later"
 _MISCONFIGURED: Final = "Invalid configuration. Please report to capillary support"
 _V11: Final = "v1.1"
 _UPLOADS: Final = "uploads"
-_MESSAGES: Final = "messages"
 
 
 class Code(Enum):
@@ -192,8 +191,13 @@ class Code(Enum):
     CUT_BY_CUSTOMER = 5002, "max coupon per user exceeded", "M", "maxVouchersPerUser cuts the batch"
     CUT_BY_POOL = 5005, "coupon queue is empty for series", "M", "the uploaded pool cuts the batch"
     CUT = 5006, "Unable to issue {n} coupons", "M", "anything else cuts the batch"
-    DELIVERY_MISCONFIGURED = 799, _MISCONFIGURED, "I M N", "J13: sending synchronously without a template or gateway", _MESSAGES
-    GATEWAY_UNREACHABLE = 794, _TRY_AGAIN, "I M N", "J13: sending synchronously, the gateway cannot be reached", _MESSAGES
+    DELIVERY_MISCONFIGURED = (
+        799,
+        _MISCONFIGURED,
+        "I M N",
+        "J13: sending synchronously, a template has an unknown tag, or no gateway",
+    )
+    GATEWAY_UNREACHABLE = 794, _TRY_AGAIN, "I M N", "J13: sending synchronously, the gateway cannot be reached"
     NOT_COMMUNICATED = 724, "Unable to communicate information to customer", "I", "warning: issued, but nobody to tell"
     RESENT = 700, "Coupon resent successfully", "I N V", "resent, or the existing coupon issued again"
 

@@ -1,12 +1,14 @@
 """`POST /v1.1/coupon/issue` (v1.1-coupon 1): each item is an issue of one coupon, whatever becomes of the others."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import falcon.asgi
 from msgspec import Struct
 
 from couponry.api.call import Call, Reply
+from couponry.api.hooks import Issuing
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
 from couponry.api.seats import Seat, Seats
@@ -18,10 +20,9 @@ from couponry.api.v2 import claims, requests
 from couponry.core.codes import CodeCase, shown
 from couponry.core.commands import Issue
 from couponry.core.limits import ISSUE_SERIES_MAX
-from couponry.core.model import Customer
+from couponry.core.model import Customer, Org
 from couponry.core.plan import IssueAnswer, IssuedItem, Outcome
 from couponry.core.status import Code
-from couponry.ledger import Ledger
 
 OPERATIONS: Final[tuple[Operation, ...]] = ()
 
@@ -54,28 +55,29 @@ class Asked(Struct, frozen=True):
 
 def routes(parts: Parts) -> dict[str, object]:
     """The resources of this module."""
-    return {"/v1.1/coupon/issue": IssueSingly(Seats(parts.attribution), parts.ledger)}
+    return {"/v1.1/coupon/issue": IssueSingly(Seats(parts.attribution), parts.issuing)}
 
 
 class IssueSingly:
     """Issue 1-100 coupons, each by itself."""
 
-    def __init__(self, seats: Seats, ledger: Ledger) -> None:
+    def __init__(self, seats: Seats, issuing: Issuing) -> None:
         self._seats = seats
-        self._ledger = ledger
+        self._issuing = issuing
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response) -> None:
         """Judge and issue, item by item."""
         (await self._reply(req)).write(resp)
 
     async def _reply(self, call: Call) -> Reply:
-        asked = await self._asked(call)
-        if isinstance(asked, Code):
-            return call.wire.failure(asked)
-        results = await singly.submit([one.command for one in asked], self._ledger.submit)
+        taken = await self._asked(call)
+        if isinstance(taken, Code):
+            return call.wire.failure(taken)
+        org, asked = taken
+        results = await singly.submit([one.command for one in asked], partial(self._issuing.submit, org))
         return call.wire.failure(results) if isinstance(results, Code) else _answered(call, asked, results)
 
-    async def _asked(self, call: Call) -> list[Asked] | Code:
+    async def _asked(self, call: Call) -> tuple[Org, list[Asked]] | Code:
         taken = await bodies.body_of(call, self._seats, IssueBody, _excess)
         if isinstance(taken, Code):
             return taken
@@ -85,7 +87,7 @@ class IssueSingly:
         if not items or isinstance(key, Code):
             return key if isinstance(key, Code) else Code.MALFORMED
         commands = singly.keyed([_command(call, seat, item) for item in items], key)
-        return [Asked(item, command) for item, command in zip(items, commands, strict=True)]
+        return seat.org, [Asked(item, command) for item, command in zip(items, commands, strict=True)]
 
 
 def _excess(body: IssueBody) -> Code | None:

@@ -6,6 +6,7 @@ import falcon.asgi
 
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import headers_of
+from couponry.api.hooks import Issuing
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
 from couponry.api.seats import Seats
@@ -14,9 +15,9 @@ from couponry.api.v1_1.tree import Entries, Node
 from couponry.api.v2 import claims, requests
 from couponry.core.codes import shown
 from couponry.core.commands import Item, Resend
+from couponry.core.model import Org
 from couponry.core.plan import ResendAnswer
 from couponry.core.status import Code
-from couponry.ledger import Ledger
 
 OPERATIONS: Final[tuple[Operation, ...]] = ()
 _ID: Final = "id"
@@ -24,15 +25,15 @@ _ID: Final = "id"
 
 def routes(parts: Parts) -> dict[str, object]:
     """The resources of this module."""
-    return {"/v1.1/coupon/resend": ResendCoupon(Seats(parts.attribution), parts.ledger)}
+    return {"/v1.1/coupon/resend": ResendCoupon(Seats(parts.attribution), parts.issuing)}
 
 
 class ResendCoupon:
     """One coupon's message again."""
 
-    def __init__(self, seats: Seats, ledger: Ledger) -> None:
+    def __init__(self, seats: Seats, issuing: Issuing) -> None:
         self._seats = seats
-        self._ledger = ledger
+        self._issuing = issuing
 
     async def on_get(self, req: Call, resp: falcon.asgi.Response) -> None:
         """Judge, and put the message into the outbox."""
@@ -44,11 +45,11 @@ class ResendCoupon:
             return _replied(call, Code.MALFORMED, {"item_status": statuses.item_status(asked)})
         if isinstance(asked, Code):
             return call.wire.failure(asked)
-        answer = (await self._ledger.submit(asked)).answer
+        answer = (await self._issuing.submit(*asked)).answer
         assert isinstance(answer, ResendAnswer), "a resend is answered by a ResendAnswer"
         return _replied(call, statuses.overall([answer.status is Code.RESENT]), _shown(call, answer), answer.status)
 
-    async def _asked(self, call: Call) -> Resend | Code:
+    async def _asked(self, call: Call) -> tuple[Org, Resend] | Code:
         """`id` names the coupon where there is no code and another identifier, else the customer; no coupon is 781."""
         seat = await self._seats.of(call)
         if isinstance(seat, Code):
@@ -61,7 +62,7 @@ class ResendCoupon:
                 return Code.IDENTIFIER_MISSING
             sent, item = others, Item(None, requests.id_of(coupon_id) or 0)
         customer = bodies.customer_of(call, seat.org, sent)
-        return Resend(seat.org.id, seat.till.place, customer, (item,), request_id=call.request_id)
+        return seat.org, Resend(seat.org.id, seat.till.place, customer, (item,), request_id=call.request_id)
 
 
 def _replied(call: Call, code: Code, coupon: Node, status: Code = Code.SUCCESS) -> Reply:

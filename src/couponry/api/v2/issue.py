@@ -4,6 +4,7 @@ import falcon.asgi
 
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import error_of, v2_failure
+from couponry.api.hooks import Issuing
 from couponry.api.parts import Parts
 from couponry.api.v2 import issue_render as render
 from couponry.api.v2.issue_described import OPERATIONS
@@ -12,7 +13,6 @@ from couponry.api.v2.issue_responses import BareErrors
 from couponry.api.v2.replies import GATE, again, answered, failed
 from couponry.core.plan import IssueAnswer
 from couponry.core.status import Code
-from couponry.ledger import Ledger
 
 __all__ = ["OPERATIONS", "routes"]
 
@@ -21,18 +21,18 @@ def routes(parts: Parts) -> dict[str, object]:
     """The resources of this module."""
     orders = Orders(parts.attribution)
     return {
-        "/v2/coupon/issue": Issue(orders, parts.ledger),
-        "/v2/coupon/bulk/issue": BulkIssue(orders, parts.ledger),
-        "/v2/coupon/issue/multiple": IssueMultiple(orders, parts.ledger),
+        "/v2/coupon/issue": Issue(orders, parts.issuing),
+        "/v2/coupon/bulk/issue": BulkIssue(orders, parts.issuing),
+        "/v2/coupon/issue/multiple": IssueMultiple(orders, parts.issuing),
     }
 
 
 class Issue:
     """Put a coupon of a series into a customer's hands."""
 
-    def __init__(self, orders: Orders, ledger: Ledger) -> None:
+    def __init__(self, orders: Orders, issuing: Issuing) -> None:
         self._orders = orders
-        self._ledger = ledger
+        self._issuing = issuing
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response) -> None:
         """Judge and issue."""
@@ -40,7 +40,7 @@ class Issue:
         if isinstance(asked, Code):
             v2_failure(asked).write(resp)
             return
-        outcome = await self._ledger.submit(asked.command)
+        outcome = await self._issuing.submit(asked.org, asked.command)
         answer = outcome.answer
         assert isinstance(answer, IssueAnswer), "an issue is answered by nothing else"
         code = render.refusal_of(answer)
@@ -51,9 +51,9 @@ class Issue:
 class BulkIssue:
     """Put a coupon of each of several series into a customer's hands, independently of each other."""
 
-    def __init__(self, orders: Orders, ledger: Ledger) -> None:
+    def __init__(self, orders: Orders, issuing: Issuing) -> None:
         self._orders = orders
-        self._ledger = ledger
+        self._issuing = issuing
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response) -> None:
         """Judge and issue, series by series."""
@@ -61,7 +61,7 @@ class BulkIssue:
         if isinstance(asked, Code):
             v2_failure(asked).write(resp)
             return
-        outcome = await self._ledger.submit(asked.command)
+        outcome = await self._issuing.submit(asked.org, asked.command)
         answer = outcome.answer
         assert isinstance(answer, IssueAnswer), "an issue is answered by nothing else"
         if not answer.items:
@@ -73,9 +73,9 @@ class BulkIssue:
 class IssueMultiple:
     """Put several coupons of a series into a customer's hands, as many as may be."""
 
-    def __init__(self, orders: Orders, ledger: Ledger) -> None:
+    def __init__(self, orders: Orders, issuing: Issuing) -> None:
         self._orders = orders
-        self._ledger = ledger
+        self._issuing = issuing
 
     async def on_post(self, req: Call, resp: falcon.asgi.Response) -> None:
         """Judge and issue, coupon by coupon."""
@@ -83,7 +83,7 @@ class IssueMultiple:
         if isinstance(asked, Code):
             _refused(asked).write(resp)
             return
-        outcome = await self._ledger.submit(asked.command)
+        outcome = await self._issuing.submit(asked.org, asked.command)
         answer = outcome.answer
         assert isinstance(answer, IssueAnswer), "an issue is answered by nothing else"
         code = render.refusal_of(answer)

@@ -15,6 +15,7 @@ from couponry.api.v2.requests import CustomerBody, Id, Scalar
 from couponry.core.codes import CodeCase
 from couponry.core.commands import Issue
 from couponry.core.limits import ISSUE_COUNT_MAX, ISSUE_DETAIL_CHARS_MAX, ISSUE_NOTE_CHARS_MAX, ISSUE_SERIES_MAX
+from couponry.core.model import Org
 from couponry.core.sources import is_source
 from couponry.core.status import Code
 
@@ -62,6 +63,7 @@ _DECODE_SEVERAL: Final = msgspec.json.Decoder(IssueMultipleBody).decode
 class AskedIssue(Struct, frozen=True):
     """A command that may go to the ledger, and how its answer is to be shown. `sent_ids` are its series as they were written."""
 
+    org: Org
     command: Issue
     sent_ids: Sequence[Id]
     zone: ZoneInfo
@@ -144,7 +146,7 @@ def _asked(
         request_id=call.request_id,
         key=key,
     )
-    return AskedIssue(command, sent_ids, seat.zone, claims.code_case(call))
+    return AskedIssue(seat.org, command, sent_ids, seat.zone, claims.code_case(call))
 
 
 def details_of(metadata: MetadataBody | None, source: str = "", account: str = "") -> str | Code | None:
