@@ -1,10 +1,11 @@
 """A shop's post office: deliveries written by hand, and rounds of the very lanes that a worker has, by the shop's clock."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -51,13 +52,13 @@ class Post:
             chance=lambda: 0.5,
         )
 
-    def webhook(self, url: str, connections_max: int = 4, **headers: str) -> Webhook:
+    def webhook(self, url: str, connections_max: int = 4, headers: Mapping[str, str] = MappingProxyType({})) -> Webhook:
         name = f"w{next(self.numbers)}"
         draft = Draft(
             name=name,
             url=url,
             event_names=frozenset({"CouponIssue"}),
-            headers=headers,
+            headers=dict(headers),
             connections_max=connections_max,
             sla_s=30,
         )
@@ -69,7 +70,7 @@ class Post:
     def put(self, target_id: int, *customer_ids: int | None, **columns: Any) -> list[int]:
         """A waiting delivery about each of these customers, in this order; their ids."""
         now_ms = self.shop.clock()
-        rows = []
+        rows: list[dict[str, Any]] = []
         for customer_id in customer_ids:
             serial = next(self.numbers)
             row = {"org_id": self.shop.org_id, "id": serial, "outbox_id": serial, "event": "CouponIssue", "target_id": target_id}

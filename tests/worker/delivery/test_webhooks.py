@@ -40,7 +40,7 @@ def verifies(sent: Sent, secret: str) -> bool:
 
 def test_an_event_is_posted_with_its_headers_and_signed(post: Post) -> None:
     with Receiver() as receiver:
-        hook = post.webhook(receiver.url, **{"X-Token": "s3", "Host": "elsewhere", "content-type": "application/x+json"})
+        hook = post.webhook(receiver.url, headers={"X-Token": "s3", "Host": "elsewhere", "content-type": "application/x+json"})
         (delivery_id,) = post.put(hook.id, 7)
         post.round()
     (sent,) = receiver.sent
@@ -151,7 +151,7 @@ def test_a_receiver_may_say_when_to_come_again(post: Post) -> None:
         ("99999999", RETRY_AFTER_MS_MAX),
         ("soon", AGAIN_MS_MIN),
     ):
-        with Receiver(answering(429, **{"Retry-After": retry_after})) as receiver:
+        with Receiver(answering(429, b"", **{"Retry-After": retry_after})) as receiver:
             post.put(post.webhook(receiver.url).id, 7)
             post.round()
         ((next_ms,),) = post.rows("next_ms")[-1:]

@@ -106,7 +106,7 @@ class Made:
         self._store = store
         self._posts = Posts(parts.allowed)
         self._sender = Sender(parts.signer, parts.allowed, parts.clock, parts.chance)
-        self._gateways = Gateways(parts.allowed)
+        self._gateways = Gateways(parts.allowed, self._posts, parts.clock)
 
     def of_webhook(self, org_id: int, webhook: Webhook) -> Target | None:
         """A webhook. Headers that another secret sealed cannot be sent, and without them nothing is."""

@@ -26,13 +26,13 @@ from couponry.core.messages import opened
 from couponry.core.validation import Vault
 from couponry.outbound.addresses import Network, may_reach
 from couponry.worker.delivery.attempts import DELIVERED, Attempt
+from couponry.worker.delivery.json_gateway import ANYBODY, OF_THE_MESSAGE, json_gateway
 from couponry.worker.delivery.smtp import Smtp
+from couponry.worker.delivery.webhooks import Posts
 
 _TO: Final = "{to}"
 _ANYBODY: Final = {Channel.SMS: "919800000000", Channel.EMAIL: "anybody@example.com", Channel.CONTACTS: "anybody@example.com"}
 _STATUS: Final = re.compile(r"\berror=([1-5]\d\d)\b")
-# A refusal of this one message. Others, such as of our credentials, say something about the gateway, and may pass.
-_OF_THE_MESSAGE: Final = frozenset({400, 404, 406, 410, 413, 422})
 _UNUSABLE: Final = Attempt(is_delivered=False, is_passing=True, problem="the gateway's URL cannot be used")
 _REFUSED: Final = Attempt(is_delivered=False, is_passing=True, problem="the gateway's address may not be reached")
 _SEALED: Final = Attempt(is_delivered=False, problem="it was sealed with another secret")
@@ -67,8 +67,10 @@ class Complaints(logging.Handler):
 class Gateways:
     """What all gateways share: threads, since they wait, and what may be connected to."""
 
-    def __init__(self, allowed: Sequence[Network]) -> None:
+    def __init__(self, allowed: Sequence[Network], posts: Posts, clock: Callable[[], int]) -> None:
         self.allowed = allowed
+        self.posts = posts
+        self.clock = clock
         self.asset = AppriseAsset(async_mode=False, app_id="Couponry", app_desc="Couponry")
         self.complaints = Complaints()
         self._threads = ThreadPoolExecutor(MESSAGE_THREADS_MAX, "gateway")
@@ -101,6 +103,9 @@ class MessageTarget:
         self._gateways = gateways
         self._plugin: Any = Apprise.instantiate(addressed(url, _ANYBODY[channel]), asset=gateways.asset) if url else None
         is_smtp = isinstance(self._plugin, NotifyEmail) and channel is not Channel.SMS
+        is_sms = channel is Channel.SMS and url.startswith(("json://", "jsons://"))
+        named = Apprise.instantiate(addressed(url, ANYBODY), asset=gateways.asset) if is_sms else None
+        self._json = json_gateway(named, gateways.posts)
         self._smtp = Smtp(self._plugin, MESSAGE_MS_MAX / 1000) if is_smtp else None
 
     async def send(self, due: Due) -> Attempt:
@@ -112,6 +117,8 @@ class MessageTarget:
         text = opened(self._vault, self._org_id, due.outbox_id, due.event, due.body)
         if text is None:
             return _SEALED
+        if self._json:
+            return await self._json.send(due.address, text, self._gateways.clock())
         return await self._gateways.run(lambda: self._sent(due, text))
 
     async def told(self, dues: Sequence[Due]) -> None:
@@ -151,7 +158,7 @@ class MessageTarget:
         found = _STATUS.search(said)
         status = int(found[1]) if found else None
         problem = said.replace(address, "…") or "the gateway refused it"
-        return Attempt(is_delivered=False, is_passing=status not in _OF_THE_MESSAGE, http_status=status, problem=problem)
+        return Attempt(is_delivered=False, is_passing=status not in OF_THE_MESSAGE, http_status=status, problem=problem)
 
     def _may_reach(self, host: str) -> bool:
         """Whether all that a host's name means may be connected to; a name that means nothing is for the gateway to say."""
