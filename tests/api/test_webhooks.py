@@ -11,7 +11,10 @@ from couponry.core.limits import WEBHOOK_HEADERS_MAX
 from couponry.core.problem import Problem
 from couponry.store import registry
 from couponry.store import schema as t
+from couponry.store.known import named_tills
+from couponry.store.webhooks import list_webhooks
 from tests.api.shop import NOW_MS, SECRET, Front, Shop
+from tests.store.outboxes import statements
 
 PATH: Final = "/v3/webHooks"
 BODY: Final = {
@@ -233,3 +236,15 @@ def test_another_org_sees_nothing(shop: Shop, front: Front) -> None:
         sent: dict[str, Any] = {"json": {}} if method != "DELETE" else {}
         assert refusal(front, method, at, auth=theirs, **sent) == (404, 404)
     assert listed(front, auth=theirs) == []
+
+
+def test_a_list_costs_two_statements(shop: Shop, front: Front) -> None:
+    """Prevents the statement per webhook."""
+    costs = []
+    for name in ("a", "b"):
+        made(front, name=name)
+        with statements(shop.database) as asked, shop.database.reading() as tx:
+            there = list_webhooks(tx, shop.org_id)
+            named_tills(tx, shop.org_id, {each.created_by or 0 for each in there})
+        costs.append(len(asked))
+    assert costs == [2, 2]
