@@ -8,6 +8,7 @@ import pytest
 
 from couponry.store import doctor
 from couponry.store import schema as t
+from couponry.store.bulk.audience import people_after
 from tests.api.admins import Admin
 from tests.api.holdings import series_id
 from tests.api.shop import Front, Shop
@@ -128,6 +129,12 @@ def test_whoever_wants_no_messages_is_not_told(admin: Admin, front: Front, shop:
     assert warnings(mira) == []
     assert subscribe(90005, EMAIL=False) == {"SMS": True, "EMAIL": False}
     assert warnings(post) == [724]
+    with shop.database.reading() as tx:  # a bulk issue sends to the others
+        people, _ = people_after(tx, shop.org_id, 0, 100, None)
+    assert {person.customer_id: bool(person.is_reachable) for person in people} == {
+        **dict.fromkeys(range(MIRA, 90005), True),
+        90005: False,
+    }
 
 
 def test_only_for_admins(front: Front) -> None:
