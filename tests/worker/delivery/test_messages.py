@@ -1,9 +1,12 @@
 """What comes of a message, by its gateway: a mail server and an HTTP gateway on loopback."""
 
+import asyncio
 from base64 import b64encode
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from apprise import Apprise, AppriseAsset
 from sqlalchemy import func, select
 
 from couponry.core import emails
@@ -11,9 +14,12 @@ from couponry.core.deliveries import Channel
 from couponry.core.limits import AGAIN_MS_MIN, MESSAGE_KEPT_MS, SIDE_EFFECTS_LEFT_MS
 from couponry.core.telling import OTP_MESSAGE
 from couponry.store import schema as t
+from couponry.worker.delivery.attempts import Attempt
+from couponry.worker.delivery.json_gateway import ANYBODY, json_gateway
 from couponry.worker.delivery.messages import addressed
+from couponry.worker.delivery.webhooks import Posts
 from tests.api.shop import Shop
-from tests.receiver import Receiver, answering
+from tests.receiver import LOOPBACK, Receiver, answering
 from tests.worker.delivery.mailserver import MailServer
 from tests.worker.delivery.post import VAULT, Post
 
@@ -157,3 +163,29 @@ def test_a_hook_is_told_late_and_its_row_is_gone(post: Post) -> None:
     assert post.rows("state") == [("delivered",)]
     with shop.database.reading() as tx:
         assert tx.rows(select(func.count()).select_from(t.outbox), {}) == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["?:to={to}", "/a%20b?:message=text&:type=&:foo=bar", "?+X-Key=abc&-q=1%202&-to={to}", "?:version=v"],
+)
+def test_a_gateway_of_ones_own_is_asked_as_apprise_would(more: str) -> None:
+    asset = AppriseAsset(async_mode=False)
+    with Receiver(answering(200)) as gateway:
+        url = f"json://me:s%20cret@127.0.0.1:{gateway.server_port}/sms{more}"
+        Apprise.instantiate(addressed(url, MOBILE), asset=asset).notify(body="Hello é")  # type: ignore[union-attr] # it is one
+
+        async def ours() -> Attempt:
+            posts = Posts((ip_network(LOOPBACK),))
+            try:
+                found = json_gateway(Apprise.instantiate(addressed(url, ANYBODY), asset=asset), posts)
+                assert found
+                return await found.send(MOBILE, "Hello é", 0)
+            finally:
+                await posts.close()
+
+        assert asyncio.run(ours()).is_delivered
+    theirs, own = gateway.sent
+    assert (own.path, own.message) == (theirs.path, theirs.message)
+    for name in ("authorization", "x-key", "content-type"):
+        assert own.headers.get(name) == theirs.headers.get(name)
