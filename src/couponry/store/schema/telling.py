@@ -1,5 +1,7 @@
 """Who is told of what: webhooks, and every message and event on its way to somebody outside."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, String, Text, TextClause, text
 
 from couponry.store.schema.table import org_id, org_table, own_id
@@ -9,7 +11,7 @@ _IS_FAILED = text("state = 'failed'")
 _IS_MESSAGE = text("coupon_id IS NOT NULL")
 
 
-def _where(condition: TextClause) -> dict[str, TextClause]:
+def _where(condition: TextClause) -> dict[str, Any]:
     return {"postgresql_where": condition, "sqlite_where": condition}
 
 

@@ -3,6 +3,8 @@
 Revision ID: 0006
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -21,12 +23,18 @@ _IS_MESSAGE = sa.text("coupon_id IS NOT NULL")
 def upgrade() -> None:
     op.add_column("outbox", sa.Column("position", sa.BigInteger()))
     op.add_column("outbox", sa.Column("identified_by", sa.String(length=64)))
-    new = {"postgresql_where": _IS_NEW, "sqlite_where": _IS_NEW}
+    new: dict[str, Any] = {"postgresql_where": _IS_NEW, "sqlite_where": _IS_NEW}
     op.create_index("ix_outbox_new", "outbox", ["org_id", "created_ms", "id"], unique=False, **new)
-    placed = {"postgresql_where": _IS_PLACED, "sqlite_where": _IS_PLACED}
+    placed: dict[str, Any] = {"postgresql_where": _IS_PLACED, "sqlite_where": _IS_PLACED}
     _vacuum_soon("outbox")
     op.create_index("uq_outbox_position", "outbox", ["org_id", "position"], unique=True, **placed)
     op.add_column("customer", sa.Column("unsubscribed", sa.String(length=32)))
+    _make_webhooks()
+    _make_deliveries()
+    _make_reminders()
+
+
+def _make_webhooks() -> None:
     op.create_table(
         "webhook",
         sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -52,6 +60,9 @@ def upgrade() -> None:
     )
     op.create_index("uq_webhook_wire_id", "webhook", ["org_id", "wire_id"], unique=True)
     op.create_index("uq_webhook_name", "webhook", ["org_id", "name"], unique=True)
+
+
+def _make_deliveries() -> None:
     op.create_table(
         "delivery",
         sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -91,6 +102,9 @@ def upgrade() -> None:
     ):
         op.create_index(name, "delivery", columns, unique=False, postgresql_where=where, sqlite_where=where)
     _vacuum_soon("delivery")
+
+
+def _make_reminders() -> None:
     op.create_table(
         "reminder",
         sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
