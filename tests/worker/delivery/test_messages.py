@@ -25,7 +25,7 @@ from tests.worker.delivery.post import VAULT, Post
 
 MOBILE = "919812300001"
 MIRA = "mira@example.com"
-MAIL = emails.about_coupons("Ten per cent off", "Hello Mira,\nyour voucher is H4TQ9ZKM", ["H4TQ9ZKM"]).body()
+MAIL = emails.about_coupons("10 % für Ärzte", "Hello Mira,\nyour voucher is H4TQ9ZKM", ["H4TQ9ZKM"]).body()
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_an_email_has_text_html_and_the_codes_as_images(post: Post) -> None:
     assert len(by_id) == 3
     assert server.connections == 2  # one for each channel
     first = next(message for key, (_, message) in by_id.items() if key.startswith(f"<{ids[0]}."))
-    assert (first["To"], first["Subject"], first["From"]) == (MIRA, "Ten per cent off", "Shop <shop@example.com>")
+    assert (first["To"], first["Subject"], first["From"]) == (MIRA, "10 % für Ärzte", "Shop <shop@example.com>")
     assert [part.get_content_type() for part in first.walk()] == [
         "multipart/alternative",
         "text/plain",

@@ -5,7 +5,11 @@ import ssl
 import time
 from collections import deque
 from contextlib import suppress
-from email.message import EmailMessage, MIMEPart
+from email.header import Header
+from email.mime.image import MIMEImage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
 from email.utils import formataddr, formatdate
 from functools import cached_property
 from typing import Any, Final
@@ -14,6 +18,7 @@ from couponry.core.emails import Email
 from couponry.worker.delivery.attempts import DELIVERED, Attempt
 
 _KEPT_S: Final = 20.0
+_POLICY: Final = compat32.clone(linesep="\r\n")
 _REFUSED_FOR_GOOD: Final = 500
 
 
@@ -100,19 +105,29 @@ class Smtp:
         return context
 
     def _composed(self, address: str, mail: Email, message_id: str) -> bytes:
-        message = EmailMessage()
-        message["Subject"], message["From"], message["To"] = mail.subject, self._from, address
+        """By the parts of old: `EmailMessage` takes several times as long. Raises ValueError for what would be a header more."""
+        if set(address + mail.subject) & {"\r", "\n", "\0"}:
+            raise ValueError("a header of one line")
+        message = MIMEMultipart("alternative")
+        message["Subject"], message["From"], message["To"] = Header(mail.subject).encode(), self._from, address
         message["Date"], message["Message-ID"] = formatdate(), f"<{message_id}@couponry>"
         if self._reply_to:
             message["Reply-To"] = self._reply_to
-        message.set_content(mail.text)
+        message.attach(MIMEText(mail.text, "plain", "utf-8"))
         if mail.html:
-            message.add_alternative(mail.html, subtype="html")
-            html = list(message.iter_parts())[-1]
-            assert isinstance(html, MIMEPart)
-            for cid, image in mail.images():
-                html.add_related(image, "image", "png", cid=f"<{cid}>", disposition="inline")
-        return message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
+            html = MIMEText(mail.html, "html", "utf-8")
+            message.attach(_with_images(html, mail) if mail.codes else html)
+        return message.as_bytes(policy=_POLICY)
+
+
+def _with_images(html: MIMEText, mail: Email) -> MIMEMultipart:
+    related = MIMEMultipart("related")
+    related.attach(html)
+    for cid, drawn in mail.images():
+        image = MIMEImage(drawn, "png")
+        image["Content-ID"], image["Content-Disposition"] = f"<{cid}>", "inline"
+        related.attach(image)
+    return related
 
 
 def _refused(code: int) -> Attempt:
