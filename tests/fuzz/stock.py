@@ -157,9 +157,11 @@ class Stock:
         self.files = [f"{role}_{job_id}" for job_id in uploads for role in (FileRole.ERRORS, FileRole.DONE)]
 
     def _tell(self) -> None:
-        """As a worker would: webhooks are told of what happens, and one of them cannot be reached."""
+        """As a worker would: webhooks, enough to delete some, are told of what happens; one of them cannot be reached."""
         ask, body = self.front.ask, {"webHookUrl": "https://hooks.example.com/", "eventNames": ["CouponRedeem", "CouponRevoke"]}
-        self.webhooks = [ask("POST", WEBHOOKS, json={**body, "name": name}).json()["data"]["webHookId"] for name in ("a", "b")]
+        self.webhooks = [
+            ask("POST", WEBHOOKS, json={**body, "name": name}).json()["data"]["webHookId"] for name in map(str, range(40))
+        ]
         self.redemptions.append(int(self.front.redeem(self.codes[6]).json()["redemption"][0]["redemptionId"]))
         tell(self.shop)
         attempt(self.shop, 1, is_delivered=False)
