@@ -11,13 +11,16 @@ from couponry.core.bulk_issue import row_code
 from couponry.core.codes import code_key
 from couponry.core.generation import shape_of
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
+from couponry.core.limits import CHUNK_ROWS_MIN
 from couponry.core.model import Handling, Org
 from couponry.core.problem import Problem
 from couponry.core.status import Code
 from couponry.core.upload_kinds import DUPLICATE, FileKind, UploadRequest, row_problem, takes
+from couponry.store import schema
 from couponry.store.bulk.files import ERROR_COLUMNS
 from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted
 from couponry.store.bulk.pool import add_codes, first_coupon_id, keys_in_use
+from couponry.store.bulk.statistics import FEW_ROWS, count_rows
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.offers import SeriesUnreadable, read_series
@@ -64,6 +67,9 @@ class UploadWork:
         request, cursor = msgspec.convert(job.request, UploadRequest), msgspec.convert(job.cursor, Cursor)
         with self._desk.database.reading() as tx:
             offered = _offered(tx, job)
+        rows_max = min(rows_max, max(CHUNK_ROWS_MIN, job.done))  # while tables are small, large chunks are slow
+        if job.done < FEW_ROWS:
+            count_rows(self._desk.database, (schema.coupon, schema.customer_series), only_small=True)
         file = UploadFile(self._desk.folder.upload(job.org_id, request.upload_id), request)
         if not takes(offered.series.terms, file.kind):
             raise JobImpossible(f"the series takes no {file.kind}")
