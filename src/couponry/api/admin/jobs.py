@@ -196,7 +196,7 @@ class JobFiles:
             _refused(job, _unknown(number)).write(resp)
             return
         kind = format_of(job, self._role)
-        resp.content_type, resp.downloadable_as = _TYPES[kind], f"{file.name}.{kind}"
+        resp.content_type, resp.downloadable_as = _TYPES[kind], f"{file.name.removesuffix(f'.{kind}')}.{kind}"
         resp.set_header("X-Content-Type-Options", "nosniff")
         resp.set_stream(stream, file.size_bytes)
 
