@@ -26,8 +26,8 @@ from tests.store.test_statements import Counter as Counting
 
 TILL: Final = 11
 MANY: Final[dict[str, Any]] = {"is_multiple_use_allowed": True, "any_user": True, "same_user_multiple_redeem": True}
-# Per chunk, begin, commit and PostgreSQL's COPY apart: first uses, a second use refused, first uses of a shared code, unknown codes,
-# and more uses of a code that has some.
+# Per chunk, without begin, commit and COPY: first uses, a second one refused, first ones of a shared code, unknown codes, and
+# more uses of a code that has some.
 PINNED: Final = {"sqlite": (10, 7, 11, 4, 10), "postgresql": (10, 8, 10, 4, 10)}
 PEOPLE: Final = range(3, 33)
 
