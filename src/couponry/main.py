@@ -35,6 +35,7 @@ from couponry.store.directory import Directory
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
 from couponry.store.presence import Presence
+from couponry.worker.housekeeping import Housekeeping
 from couponry.worker.kinds import works
 from couponry.worker.process import beside
 from couponry.worker.runner import Runner
@@ -109,10 +110,11 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
         os.nice(WORKER_NICENESS)
     _collect_garbage_rarely()
     secret = settings.secret_key.encode()
-    database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 1, is_keyed=True)
+    database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 2, is_keyed=True)
     desk = Desk(database, Folder(settings.files_dir), now_ms, secret)
     presence = Presence(Database(settings.database_url, connections=1), secrets.token_hex(8))
-    Worker(Runner(database, works(desk), now_ms), presence, settings.database_url).run(lifeline)
+    housekeeping = Housekeeping(desk, settings.files_kept_days)
+    Worker(Runner(database, works(desk), now_ms), presence, housekeeping, settings.database_url).run(lifeline)
 
 
 def _how_to_try(offer: demo_data.Offer, url: str) -> str:

@@ -118,6 +118,11 @@ class Settings:
         Path,
         shown=str,
     )
+    files_kept_days: int = _setting(
+        "days after which files of jobs that have ended are removed, and uploads that no job still reads",
+        limits.FILES_KEPT_DAYS,
+        _whole(1, 36_500),
+    )
     host: str = _setting("address to listen on", "127.0.0.1", _text)
     port: int = _setting("port to listen on", 8000, _whole(1, _PORT_MAX))
     workers: int = _setting("server processes; SQLite serves best with one", 1, _whole(1, 256))

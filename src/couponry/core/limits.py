@@ -81,6 +81,7 @@ MIGRATION_LOCK_WAIT_MS_MAX: Final = 120_000
 # Time.
 MINUTE_MS: Final = 60 * 1000
 HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
 REDEMPTION_AHEAD_MS_MAX: Final = 24 * HOUR_MS
 # 1990: before it lie the redemptions whose seconds somebody took for milliseconds.
 REDEEMED_ELSEWHERE_MS_MIN: Final = 631_152_000_000
@@ -131,6 +132,13 @@ UPLOAD_PART_HEADERS_BYTES_MAX: Final = 32 * 1024
 UPLOAD_FIELD_BYTES_MAX: Final = 16 * 1024
 UPLOAD_HEAD_BYTES_MAX: Final = 1024 * 1024
 UPLOAD_STEM_CHARS_MAX: Final = 100
+
+# Housekeeping. A range is one short statement; so many ranges of one table are looked at each time.
+FILES_KEPT_DAYS: Final = 30
+VALIDATION_KEPT_MS: Final = 7 * DAY_MS
+PURGE_RANGE_ROWS: Final = 2_000
+PURGE_RANGES_AT_ONCE: Final = 2_000
+WORKFLOWS_FORGOTTEN_AT_ONCE: Final = 500
 
 # Work beside the ledger.
 BACK_OFFICE_THREADS: Final = 4

@@ -19,6 +19,7 @@ from couponry.core.limits import JOBS_AT_ONCE, STEP_TRIES_MAX, WORKERS_LOOKED_FO
 from couponry.store import queue
 from couponry.store.engine import StoreError
 from couponry.store.presence import Presence
+from couponry.worker.housekeeping import Housekeeping
 from couponry.worker.runner import Runner
 
 log = structlog.get_logger()
@@ -31,9 +32,10 @@ _UNREACHABLE: Final = "the database was in the way for too long"
 class Worker:
     """One per process: DBOS keeps its workflows in the process."""
 
-    def __init__(self, runner: Runner, presence: Presence, database_url: str) -> None:
+    def __init__(self, runner: Runner, presence: Presence, housekeeping: Housekeeping, database_url: str) -> None:
         self._runner = runner
         self._presence = presence
+        self._housekeeping = housekeeping
         self._database_url = database_url
         self._stop = threading.Event()
 
@@ -48,6 +50,7 @@ class Worker:
         if lifeline is not None:
             threading.Thread(target=self._watch, args=(lifeline,), name="lifeline", daemon=True).start()
         self._launch()
+        threading.Thread(target=self._housekeeping.run, args=(self._stop,), name="housekeeping", daemon=True).start()
         log.info("worker_started", worker=self._presence.name)
         while not self._stop.wait(WORKERS_LOOKED_FOR_MS / 1000):
             self._take_over()
