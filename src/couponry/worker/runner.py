@@ -35,8 +35,14 @@ class Runner:
         `run` is the start that this belongs to: a job that was paused and started again is another run's. Raises StoreError when
         the database was in the way for too long; to try again later is safe.
         """
+        pace = self._paces.pop((org_id, job_id, run), None) or Pace()
+        goes_on = self._went_on(org_id, job_id, run, pace)
+        if goes_on:
+            self._paces[org_id, job_id, run] = pace
+        return goes_on
+
+    def _went_on(self, org_id: int, job_id: int, run: int, pace: Pace) -> bool:
         until_s = time.monotonic() + STEP_MS_MAX / 1000
-        pace = self._paces.setdefault((org_id, job_id, run), Pace())
         job = self._taken(org_id, job_id, run)
         is_first = True
         tries = 0
@@ -60,10 +66,7 @@ class Runner:
                 return False
             if time.monotonic() > until_s:
                 break
-        goes_on = job is not None and job.state is JobState.RUNNING
-        if not goes_on:
-            del self._paces[org_id, job_id, run]
-        return goes_on
+        return job is not None and job.state is JobState.RUNNING
 
     def give_up(self, org_id: int, job_id: int, run: int, problem: str) -> None:
         """End a job that could not go on for too long."""

@@ -77,7 +77,7 @@ class IssueWork:
         if offered.series.terms.client_handling_type is Handling.GENERATED:
             blocks = self._blocks_of(offered)
             most = people_max * request.count
-            drawn = blocks.draw(cursor.place, most, least=request.count, still_wanted=max(most, total - job.done))
+            drawn = blocks.draw(cursor.place, most, least=request.count, still_wanted=total - job.done)
             people_max = len(drawn.codes) // request.count or people_max  # without codes, all are refused
         ids = ids_ahead(self._desk.database, job.org_id, people_max * request.count)
         if file:
@@ -86,6 +86,7 @@ class IssueWork:
             read = partial(_window, job.org_id, cursor.after, people_max, request.audience.segment)
 
         def write(tx: WriteTransaction) -> Progress:
+            tx.hold_customers(job.org_id)  # before anybody is looked at, who might be merged away then
             try:
                 progress = self._issued(tx, job, request, read(tx), drawn, ids)
             except StoreError as error:
@@ -202,11 +203,12 @@ class IssueWork:
 
     def _blocks_of(self, offered: Offered) -> CodeBlocks:
         key = (offered.org.id, offered.series.id, shape_of(offered.series.terms, offered.org.settings))
-        if key not in self._blocks:
+        found = self._blocks.get(key)
+        if found is None:
             if len(self._blocks) >= _BLOCKS_MAX:
                 self._blocks.clear()
-            self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
-        return self._blocks[key]
+            found = self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
+        return found  # another job may have cleared them meanwhile
 
 
 def _window(org_id: int, after_id: int, most: int, segment: Segment | None, tx: ReadTransaction) -> Recipients:
