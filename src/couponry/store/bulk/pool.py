@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, String, select
+from sqlalchemy import String, select
 
 from couponry.core import ids
 from couponry.core.codes import code_key
@@ -22,10 +22,11 @@ def keys_in_use(tx: ReadTransaction, org_id: int, series_id: int, keys: Sequence
     """
     if not keys:
         return set()
-    coupon, wanted = t.coupon.c, tx.dialect.keys("wanted", String(), BigInteger())
-    probed = wanted.probing(t.coupon, "code_key", "holder_id", index="uq_coupon_code")
-    found = select(coupon.code_key, coupon.revision, coupon.series_id).select_from(probed)
-    bound = {org_parameter().key: org_id, **wanted.bound([(key, 0) for key in sorted(keys)])}
+    coupon, wanted = t.coupon.c, tx.dialect.keys("wanted", String())
+    probed = wanted.probing(t.coupon, "code_key", index="uq_coupon_code")
+    # Of a shared code, one row alone is nobody's.
+    found = select(coupon.code_key, coupon.revision, coupon.series_id).select_from(probed).where(coupon.holder_id == 0)
+    bound = {org_parameter().key: org_id, **wanted.bound([(key,) for key in sorted(keys)])}
     return {key for key, revision, owner_id in tx.rows(found, bound) if revision == 0 or owner_id != series_id}
 
 

@@ -73,12 +73,11 @@ class UploadFile:
         cells, width = row.cells, len(self.columns)
         if len(cells) != width:
             return self._unreadable(cells, f"row {number}: {len(cells)} cells where the header has {width}")
-        if not all(map(is_text, cells)):
+        if not is_text("".join(cells)):
             return self._unreadable(cells, f"row {number}: it holds a NUL or bytes that are not UTF-8")
         name = code = None
         if self.kind is not FileKind.CODES:
-            text = without_apostrophe(cells[self._column])
-            found = normal_identifier(self.name_kind, text, org.country_code, org.settings.mobile_digits)
+            found = normal_identifier(self.name_kind, without_apostrophe(cells[self._column]), org.country_code, org.settings.mobile_digits)
             if found is None:
                 return Entry(cells, problem=row_problem(Code.CUSTOMER_NOT_FOUND))
             name = int(found[1]) if self.name_kind == "id" else found[1]
