@@ -77,7 +77,8 @@ class UploadFile:
             return self._unreadable(cells, f"row {number}: it holds a NUL or bytes that are not UTF-8")
         name = code = None
         if self.kind is not FileKind.CODES:
-            found = normal_identifier(self.name_kind, without_apostrophe(cells[self._column]), org.country_code, org.settings.mobile_digits)
+            text = without_apostrophe(cells[self._column])
+            found = normal_identifier(self.name_kind, text, org.country_code, org.settings.mobile_digits)
             if found is None:
                 return Entry(cells, problem=row_problem(Code.CUSTOMER_NOT_FOUND))
             name = int(found[1]) if self.name_kind == "id" else found[1]
