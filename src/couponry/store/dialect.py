@@ -347,7 +347,7 @@ class Postgresql:
         self.execute(connection, f"SELECT pg_advisory_xact_lock{shared}(%(kind)s::int, %(org)s::int)", lock)
 
     def others_work(self, connection: Connection) -> bool:
-        """By the sessions in this database that run something now."""
+        """By the sessions in this database that run something now; DBOS keeps transactions open all the time, and is nobody."""
         return bool(self.execute(connection, _OTHERS_WORK, {}).fetchone()[0])
 
     def commit_lazily(self, connection: Connection) -> None:
@@ -390,7 +390,7 @@ _OTHERS_WORK = """
     SELECT EXISTS (
         SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-          AND state <> 'idle'
+          AND state <> 'idle' AND application_name <> 'dbos_transact'
     )
 """
 _SQLITE = sqlite.dialect()
