@@ -77,7 +77,8 @@ class UploadWork:
         blocks, drawn = None, _NO_CODES
         if file.kind is FileKind.CUSTOMERS and offered.series.terms.client_handling_type is Handling.GENERATED:
             blocks = self._blocks_of(offered)
-            drawn = blocks.draw(cursor.place, rows_max, least=1, still_wanted=max(1, total - job.done))
+            still = max(1, total - job.done)
+            drawn = blocks.draw(cursor.place, min(rows_max, still), still_wanted=still)
         page = file.page(offered.org, cursor.after, len(drawn.codes) or rows_max, job.done)
         problems = self._code_problems(job, file, page)
         first_id = first_coupon_id(self._desk.database, job.org_id, max(1, len(page.entries)))
@@ -172,11 +173,12 @@ class UploadWork:
 
     def _blocks_of(self, offered: Offered) -> CodeBlocks:
         key = (offered.org.id, offered.series.id, shape_of(offered.series.terms, offered.org.settings))
-        if key not in self._blocks:
+        found = self._blocks.get(key)
+        if found is None:
             if len(self._blocks) >= _BLOCKS_MAX:
                 self._blocks.clear()
-            self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
-        return self._blocks[key]
+            found = self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
+        return found  # another job may have cleared them meanwhile
 
 
 def _offered(tx: ReadTransaction, job: Job) -> Offered:
