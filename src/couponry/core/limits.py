@@ -115,7 +115,7 @@ AUDIENCE_COUNTED_AT_ONCE: Final = 1_000_000
 # Where few rows are wanted, an export looks at so many for each that a chunk may have. A row group of a Parquet file is held in
 # memory as it is written, and so are the terms of series that are read at once.
 EXPORT_KEYS_PER_ROW: Final = 5
-EXPORT_GROUP_ROWS: Final = 100_000
+EXPORT_GROUP_ROWS: Final = 50_000
 SERIES_READ_AT_ONCE_MAX: Final = 500
 WORKERS_LOOKED_FOR_MS: Final = 5_000
 JOBS_LISTED_MAX: Final = 200
