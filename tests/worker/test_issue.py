@@ -112,17 +112,14 @@ def test_segments(office: Office) -> None:
     shop.series(seriesCode="OLD")
     shop.series(seriesCode="NEW", **MANY)
     old = office.series_id("OLD")
-    for person, values in zip(
-        people,
-        (
-            {"is_loyalty": False},
-            {"registered_ms": NOW_MS - 9 * DAY_MS},
-            {"transaction_count": 7},
-            {"registered_till_id": other_till},
-            {"status_label": "REDEMPTION_BLOCKED"},
-        ),
-        strict=False,
-    ):
+    marks: list[dict[str, Any]] = [
+        {"is_loyalty": False},
+        {"registered_ms": NOW_MS - 9 * DAY_MS},
+        {"transaction_count": 7},
+        {"registered_till_id": other_till},
+        {"status_label": "REDEMPTION_BLOCKED"},
+    ]
+    for person, values in zip(people, marks, strict=False):
         shop.change(t.customer, person, **values)
     shop.add(t.customer_series, customer_id=people[5], series_id=old, redeemed=1, uses=1)
     shop.add(t.customer_series, customer_id=people[4], series_id=old, redeemed=0, uses=1)
