@@ -19,6 +19,7 @@ from couponry.store.engine import Database, StoreError
 from couponry.store.folder import Folder
 from couponry.store.merge import merge
 from tests.api.shop import NOW_MS
+from tests.e2e.processes import wait_until
 from tests.ledger.desk import Desk
 from tests.worker.desk import SECRET, Office
 from tests.worker.test_issue import ALL, MANY, POOL, REGULARS, ask, crowd, holders, sound
@@ -138,18 +139,17 @@ def test_a_merge_that_was_there_first_is_waited_for(office: Office) -> None:
     """Prevents a coupon for somebody who was looked at before the merge, and written to after it."""
     people = crowd(office, 2)
     job_id = ask(office, audience=REGULARS)
-    merging, merged = Event(), Event()
+    merging = Event()
 
     def unite() -> None:
-        with office.shop.database.writing() as tx:
+        with office.shop.database.writing() as tx, closing(Database(office.database.url)) as watching:
             assert merge(tx, office.org_id, people[1], people[0], NOW_MS) is None
             merging.set()
-            merged.wait(0.3)
+            wait_until(lambda: is_waited_for(watching), "the job waits for the merge", 10)
 
     with beside(unite):
         merging.wait()
         patiently(office, job_id, 1000)
-        merged.set()
     assert holders(office) == {people[0]: 1}
     assert office.differences() == []
 
