@@ -72,6 +72,13 @@ def _but(command: Issue, customer: Any) -> Issue:
     return type(command)(**{name: getattr(command, name) for name in command.__struct_fields__} | {"customer": customer})
 
 
+def is_waited_for(database: Database) -> bool:
+    """Whether somebody waits for an advisory lock."""
+    with database.reading() as tx:
+        waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+        return bool(tx.connection.exec_driver_sql(waiting).scalar())
+
+
 @on_postgresql
 @pytest.mark.parametrize(
     "terms", [{}, {"maxVouchersPerUser": "1", **MANY}, {"clientHandlingType": "GENERIC", "genericCode": "ALL"}]
