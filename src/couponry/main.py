@@ -34,6 +34,7 @@ from couponry.store import migrate
 from couponry.store.directory import Directory
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
+from couponry.store.neighbours import WORKER
 from couponry.store.presence import Presence
 from couponry.worker.housekeeping import Housekeeping
 from couponry.worker.kinds import works
@@ -110,7 +111,7 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
         os.nice(WORKER_NICENESS)
     _collect_garbage_rarely()
     secret = settings.secret_key.encode()
-    database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 2, is_keyed=True)
+    database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 2, is_keyed=True, name=WORKER)
     desk = Desk(database, Folder(settings.files_dir), now_ms, secret)
     presence = Presence(Database(settings.database_url, connections=1), secrets.token_hex(8))
     housekeeping = Housekeeping(desk, settings.files_kept_days)

@@ -148,7 +148,11 @@ def test_shared_and_external_codes() -> None:
     assert (given.coupon.holder_id, given.coupon.issued_ms, given.coupon.expires_local) == (1, AT, "2031-02-11T23:59:59")
     assert (other.coupon.customer_id, given.till_id) == (2, 11)
     assert [made.coupon_id for made in one.plan.redemptions] == [given.coupon.id, given.coupon.id, other.coupon.id]
-    external: dict[str, Any] = {"external_issual": True, "client_handling_type": Handling.UPLOADED, "is_multiple_use_allowed": True}
+    external: dict[str, Any] = {
+        "external_issual": True,
+        "client_handling_type": Handling.UPLOADED,
+        "is_multiple_use_allowed": True,
+    }
     one = recording(state_of([pool_coupon()], [series_of(same_user_multiple_redeem=True, **external)]))
     assert taken(one, told(customer=NOOR), told(), told(customer=NOOR, redeemed_ms=AT + 1)) == [None, 703, None]
     (bound,) = one.plan.given_coupons

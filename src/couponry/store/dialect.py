@@ -108,15 +108,6 @@ class Dialect(Protocol):
     def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
         """Execute a bulk write for one org and count the rows written."""
 
-    def hold_customers(self, connection: Connection, org_id: int, *, alone: bool) -> None:
-        """Wait for whoever holds an org's customers alone, or alone for all who hold them, until the transaction ends."""
-
-    def others_work(self, connection: Connection) -> bool:
-        """Whether others write, or have written since this connection asked before."""
-
-    def commit_lazily(self, connection: Connection) -> None:
-        """Commit this transaction without waiting for the disk; never what comes after it without it."""
-
     def trouble(self, error: Exception) -> Trouble:
         """What an error raised by this database means."""
 
@@ -213,19 +204,6 @@ class Sqlite:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         return driver.executemany(sql, parameters) if is_many else driver.execute(sql, parameters)
-
-    def hold_customers(self, connection: Connection, org_id: int, *, alone: bool) -> None:
-        """Nothing to do: whoever has begun holds the only lock."""
-
-    def others_work(self, connection: Connection) -> bool:
-        """By `data_version`, which the commits of other connections change."""
-        (version,) = self.execute(connection, "PRAGMA data_version", ()).fetchone()
-        before = connection.info.get("data_version", version)
-        connection.info["data_version"] = version
-        return bool(version != before)
-
-    def commit_lazily(self, connection: Connection) -> None:
-        """Nothing to do: chunks are large, so that a commit costs little."""
 
     def trouble(self, error: Exception) -> Trouble:
         """By SQLite's primary result code."""
@@ -340,20 +318,6 @@ class Postgresql:
         assert isinstance(driver, psycopg.Connection)
         return driver.execute(sql, parameters)
 
-    def hold_customers(self, connection: Connection, org_id: int, *, alone: bool) -> None:
-        """An advisory lock: to lock ten thousand customers' rows would cost as much as the coupons that they get."""
-        shared = "" if alone else "_shared"
-        lock = {"kind": _CUSTOMERS_HELD, "org": org_id}
-        self.execute(connection, f"SELECT pg_advisory_xact_lock{shared}(%(kind)s::int, %(org)s::int)", lock)
-
-    def others_work(self, connection: Connection) -> bool:
-        """By the sessions in this database that run something now; DBOS keeps transactions open all the time, and is nobody."""
-        return bool(self.execute(connection, _OTHERS_WORK, {}).fetchone()[0])
-
-    def commit_lazily(self, connection: Connection) -> None:
-        """The log keeps commits in order, so that one that waits makes all before it durable."""
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-
     def trouble(self, error: Exception) -> Trouble:
         """By SQLSTATE; a broken connection has none or one of class 08 or 57P."""
         if isinstance(error, PoolTimeoutError):
@@ -385,14 +349,6 @@ class Postgresql:
         return f"unnest({arrays}) AS k({', '.join(columns)})"
 
 
-_CUSTOMERS_HELD = 0x63757374
-_OTHERS_WORK = """
-    SELECT EXISTS (
-        SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-          AND state <> 'idle' AND application_name <> 'dbos_transact'
-    )
-"""
 _SQLITE = sqlite.dialect()
 _POSTGRESQL = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 

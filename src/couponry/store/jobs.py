@@ -100,6 +100,14 @@ def begin_job(tx: WriteTransaction, job: Job, now_ms: int) -> Job:
     return msgspec.structs.replace(job, state=JobState.RUNNING, revision=job.revision + 1)
 
 
+def hold_job(tx: WriteTransaction, job: Job) -> None:
+    """Keep others from the job until the block ends: he who works at it writes its files, too. Raises StoreError (a conflict)."""
+    same = (t.job.c.org_id == job.org_id, t.job.c.id == job.id)
+    rows = tx.rows(tx.dialect.locked(select(t.job.c.revision).where(*same), t.job), {})
+    if [row.revision for row in rows] != [job.revision]:
+        raise StoreError(Trouble.CONFLICT, Stage.COUNTERS, f"job {job.id} was changed")
+
+
 def advance_job(tx: WriteTransaction, job: Job, progress: Progress, *, now_ms: int, took_ms: int) -> Job:
     """Count a chunk that this transaction wrote. Raises StoreError (a conflict) if somebody else has changed it meanwhile."""
     by_code = {code: job.by_code.get(code, 0) + progress.by_code.get(code, 0) for code in job.by_code | progress.by_code}

@@ -15,6 +15,7 @@ from couponry.core.model import Org
 from couponry.core.series import Series
 from couponry.store.bulk.issuing import taken_codes
 from couponry.store.engine import Database
+from couponry.store.neighbours import commit_lazily
 from couponry.store.serials import reserve_codes
 
 _BLOCKS_IN_PLENTY: Final = 100
@@ -116,6 +117,6 @@ class CodeBlocks:
     def _next_block(self, missing: int, still_wanted: int) -> Block:
         wanted = missing if self.are_scarce else max(missing, min(still_wanted, CODE_BLOCK), min(self._ahead, CODE_BLOCK))
         with self._database.writing() as tx:
-            tx.commit_lazily()
+            commit_lazily(tx)
             first = reserve_codes(tx, self._org.id, self._series.id, wanted)
         return Block(first, max(0, min(wanted, self._maker.capacity - first)))

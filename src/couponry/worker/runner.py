@@ -10,7 +10,8 @@ from couponry.core.jobs import ENDED, Job, JobKind, JobState, Progress
 from couponry.core.limits import JOBS_AT_ONCE, STEP_MS_MAX, WRITE_TRIES_MAX
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, StoreError
-from couponry.store.jobs import advance_job, begin_job, fail_job, read_job
+from couponry.store.jobs import advance_job, begin_job, fail_job, hold_job, read_job
+from couponry.store.neighbours import commit_lazily, others_write
 from couponry.worker.pace import Pace
 from couponry.worker.work import JobImpossible, Work
 
@@ -96,12 +97,13 @@ class Runner:
         write = self._works[job.kind].chunk(job, pace.rows)
         wrote_s = time.monotonic()
         with self._database.writing() as tx:
-            others_work = tx.others_work() and not is_first
+            hold_job(tx, job)
+            others_work = others_write(tx) and not is_first
             progress: Progress = write(tx)
             took_ms = round((time.monotonic() - began_s) * 1000)
             after = advance_job(tx, job, progress, now_ms=self._clock(), took_ms=took_ms)
             if not progress.is_last and not progress.tells_others:
-                tx.commit_lazily()
+                commit_lazily(tx)
         pace.went(progress.done, time.monotonic() - wrote_s, others_work=others_work)
         return after
 

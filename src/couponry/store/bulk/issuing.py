@@ -26,6 +26,7 @@ from couponry.store import schema as t
 from couponry.store.bulk.inserts import insert_alike
 from couponry.store.dialect import Dialect, Trouble
 from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
+from couponry.store.neighbours import commit_lazily, hold_customers
 from couponry.store.rows import coupon_from_row, org_from_rows, series_from_text
 from couponry.store.selects import STANDING_COLUMNS, Selects
 from couponry.store.serials import COUPON, OUTBOX, reserve
@@ -141,7 +142,7 @@ class Issuer:
         """
         org, series = offered.org, offered.series
         tx.stage = Stage.COUPONS
-        tx.hold_customers(org.id)
+        hold_customers(tx, org.id)
         pool = self._pool(tx, offered, len(wanted), order) if _takes_from_pool(series, wanted) else []
         held = self._held(tx, offered, sorted({each.person.customer_id for each in wanted}), order.now_ms)
         before = dict(held.standings)
@@ -317,7 +318,7 @@ def ids_ahead(database: Database, org_id: int, coupons: int) -> Ids:
     It need not wait for the disk: whatever uses them is committed after it.
     """
     with database.writing() as tx:
-        tx.commit_lazily()
+        commit_lazily(tx)
         coupon = id_kinds.first_id(id_kinds.COUPON, org_id, reserve(tx, org_id, COUPON, coupons))
         return Ids(coupon, id_kinds.first_id(id_kinds.REDEMPTION, org_id, reserve(tx, org_id, OUTBOX, 2 * coupons)))
 

@@ -12,6 +12,7 @@ from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk.inserts import insert_alike
 from couponry.store.engine import Database, ReadTransaction, Stage, WriteTransaction
+from couponry.store.neighbours import commit_lazily
 from couponry.store.statements import org_parameter
 
 
@@ -33,7 +34,7 @@ def keys_in_use(tx: ReadTransaction, org_id: int, series_id: int, keys: Sequence
 def first_coupon_id(database: Database, org_id: int, count: int) -> int:
     """The first of so many ids, reserved at once: nobody is to wait for the row that hands them out while coupons are written."""
     with database.writing() as tx:
-        tx.commit_lazily()  # whatever uses them is committed after it
+        commit_lazily(tx)  # whatever uses them is committed after it
         return ids.first_id(ids.COUPON, org_id, serials.reserve(tx, org_id, serials.COUPON, count))
 
 

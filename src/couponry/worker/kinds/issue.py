@@ -22,6 +22,7 @@ from couponry.store.bulk.files import ERROR_COLUMNS
 from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted, ids_ahead, make_codes
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
+from couponry.store.neighbours import hold_customers
 from couponry.worker.code_block import CodeBlocks, Drawn, Place
 from couponry.worker.listed import UNKNOWN, CustomerFile
 from couponry.worker.work import Chunk, Desk, JobImpossible
@@ -87,7 +88,7 @@ class IssueWork:
         ids = ids_ahead(self._desk.database, job.org_id, people_max * request.count)
 
         def write(tx: WriteTransaction) -> Progress:
-            tx.hold_customers(job.org_id)  # before anybody is looked at, who might be merged away then
+            hold_customers(tx, job.org_id)  # before anybody is looked at, who might be merged away then
             try:
                 progress = self._issued(tx, job, request, read(tx), drawn, ids)
             except StoreError as error:

@@ -23,6 +23,7 @@ from couponry.store.bulk.pool import add_codes, first_coupon_id, keys_in_use
 from couponry.store.bulk.statistics import FEW_ROWS, count_rows
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
+from couponry.store.neighbours import hold_customers
 from couponry.store.offers import SeriesUnreadable, read_series
 from couponry.store.registry import read_org
 from couponry.worker.code_block import CodeBlocks, Drawn, Place
@@ -123,7 +124,7 @@ class UploadWork:
 
     def _issued(self, tx: WriteTransaction, part: Part) -> list[Problem | None]:
         job, entries = part.job, part.page.entries
-        tx.hold_customers(job.org_id)
+        hold_customers(tx, job.org_id)
         names = [entry.name for entry in entries if entry.name is not None]
         people = self._issuer.people(tx, job.org_id, part.file.name_kind, names)
         found = list(part.problems)
