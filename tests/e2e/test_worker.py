@@ -238,7 +238,8 @@ def test_a_crash_at_each_commit(installation: Installation) -> None:
             upload_id = serials.reserve(tx, ORG, serials.UPLOAD)
         jobs.folder.upload(ORG, upload_id).write_text("\n".join(["who", *rows]))
         unknown = sum(row.startswith("nobody") for row in rows)
-    jobs.offer(ORG, "AGAIN", isMultipleVouchersPerUserAllowed="true")
+    few = {"alphaNumeric": "false", "randomCodeLength": "7"}  # of others, half a million codes would be made each time
+    jobs.offer(ORG, "AGAIN", isMultipleVouchersPerUserAllowed="true", **few)
     numbers = (ORG, jobs.series("AGAIN"), upload_id, len(rows), unknown)
     words = [installation.url, str(installation.folder / "files"), *map(str, numbers)]
     command = [sys.executable, "-m", "tests.e2e.crash_points", *words]
