@@ -81,7 +81,7 @@ def find_file(tx: ReadTransaction, org_id: int, name: str) -> tuple[int, JobFile
 def move_job(tx: WriteTransaction, org_id: int, job_id: int, state: JobState, now_ms: int) -> Job | Problem:
     """Pause (PAUSED), resume (QUEUED) or cancel a job. What it has committed stays; no more is, once this is committed."""
     mine = select(t.job.c.id).where(t.job.c.org_id == org_id, t.job.c.id == job_id)
-    tx.rows(mine.with_for_update(), {})  # else whoever advances it would be faster again and again
+    tx.rows(tx.dialect.locked(mine, t.job), {})  # else whoever advances it would be faster again and again
     job = read_job(tx, org_id, job_id)
     if job is None:
         return Problem("unknown", f"there is no job {job_id}")
