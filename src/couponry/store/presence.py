@@ -58,7 +58,7 @@ class Presence:
             connection.execute(_ALIVE)
             return {name for name in names - {self.name} if self._is_gone(connection, name)}
         except DBAPIError:
-            self._disconnect()
+            self.leave()
             return set()
 
     def _is_gone(self, connection: Connection, name: str) -> bool:
@@ -72,8 +72,8 @@ class Presence:
         connection.execute(_HOLD, {"name": self.name})  # somebody may just be looking whether it is free
         return connection
 
-    def _disconnect(self) -> None:
-        """Somebody without a lock is found gone, so there must be no session without it."""
+    def leave(self) -> None:
+        """Be there no more, until the next look at others: there must be no session without its lock."""
         if self._connection is not None:
             with closing(self._connection), suppress(DBAPIError):
                 self._connection.invalidate()
