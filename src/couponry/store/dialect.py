@@ -7,6 +7,7 @@ text for look-ups (`json_each`) and `executemany` for writes.
 import sqlite3
 from collections.abc import Sequence
 from enum import Enum, auto
+from types import NoneType
 from typing import Any, Final, Literal, Protocol
 
 import psycopg
@@ -249,7 +250,8 @@ class Postgresql:
 
     def rows(self, connection: Connection, read: Read, parameters: dict[str, Any]) -> list[Row]:
         """Parameters by name."""
-        rows: list[Row] = self.execute(connection, read.sql, read.constants | parameters).fetchall()
+        sent = {name: _array(value) if isinstance(value, list) else value for name, value in parameters.items()}
+        rows: list[Row] = self.execute(connection, read.sql, read.constants | sent).fetchall()
         return rows
 
     def locked(self, select: Select[Any], table: Table) -> Select[Any]:
@@ -307,7 +309,9 @@ class Postgresql:
 
     def run(self, connection: Connection, write: Write, org_id: int, rows: Sequence[Row]) -> int:
         """One statement with one array per column."""
-        arrays: dict[str, Any] = {name: list(column) for name, column in zip(write.columns, zip(*rows, strict=True), strict=True)}
+        arrays: dict[str, Any] = {
+            name: _array(column) for name, column in zip(write.columns, zip(*rows, strict=True), strict=True)
+        }
         arrays["org"] = org_id
         return int(self.execute(connection, write.sql, arrays).rowcount)
 
@@ -351,6 +355,23 @@ class Postgresql:
 
 _SQLITE = sqlite.dialect()
 _POSTGRESQL = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+
+
+def _array(values: Sequence[Any]) -> Any:  # noqa: ANN401 - what the driver takes
+    """A list as PostgreSQL writes it, where that is simple: psycopg takes 3 microseconds for each of its elements."""
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return f"{{{','.join(map(str, values))}}}"
+    if kinds <= {int, NoneType}:
+        return f"{{{','.join(['NULL' if value is None else str(value) for value in values])}}}"
+    if kinds <= {str, NoneType}:
+        return f"{{{','.join(['NULL' if value is None else _quoted(value) for value in values])}}}"
+    return list(values)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _constants(compiled: SQLCompiler) -> dict[str, Any]:
