@@ -5,7 +5,7 @@ order; of two that are not there yet, one collides, and his chunk is decided aga
 it is not locked while a chunk is written; whoever was faster at the cap makes this chunk collide.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -312,15 +312,23 @@ def _standings_between() -> Select[Any]:
     return select(*STANDING_COLUMNS).where(*of_series).order_by(standing.customer_id)
 
 
-def ids_ahead(database: Database, org_id: int, coupons: int) -> Ids:
-    """Ids for a chunk, reserved in a transaction of their own: the row that hands them out must not stay locked meanwhile.
+def ids_ahead(database: Database, org_id: int, coupons: int) -> Callable[[WriteTransaction], Ids]:
+    """Ids for a chunk, which gets them in its transaction.
 
-    It need not wait for the disk: whatever uses them is committed after it.
+    On PostgreSQL they are reserved now: the row that hands them out must not stay locked meanwhile. It need not wait for the
+    disk: whatever uses them is committed after it. SQLite has one lock, and would pay for a commit more.
     """
+    if database.is_sqlite:
+        return lambda tx: _reserved(tx, org_id, coupons)
     with database.writing() as tx:
         commit_lazily(tx)
-        coupon = id_kinds.first_id(id_kinds.COUPON, org_id, reserve(tx, org_id, COUPON, coupons))
-        return Ids(coupon, id_kinds.first_id(id_kinds.REDEMPTION, org_id, reserve(tx, org_id, OUTBOX, 2 * coupons)))
+        ids = _reserved(tx, org_id, coupons)
+    return lambda _: ids
+
+
+def _reserved(tx: WriteTransaction, org_id: int, coupons: int) -> Ids:
+    coupon = id_kinds.first_id(id_kinds.COUPON, org_id, reserve(tx, org_id, COUPON, coupons))
+    return Ids(coupon, id_kinds.first_id(id_kinds.REDEMPTION, org_id, reserve(tx, org_id, OUTBOX, 2 * coupons)))
 
 
 def make_codes(tx: WriteTransaction, offered: Offered, codes: Sequence[str], ids: Ids, now_ms: int) -> None:

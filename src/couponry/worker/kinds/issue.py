@@ -90,7 +90,7 @@ class IssueWork:
         def write(tx: WriteTransaction) -> Progress:
             hold_customers(tx, job.org_id)  # before anybody is looked at, who might be merged away then
             try:
-                progress = self._issued(tx, job, request, read(tx), drawn, ids)
+                progress = self._issued(tx, job, request, read(tx), drawn, ids(tx))
             except StoreError as error:
                 if blocks and error.is_code_taken:
                     blocks.are_doubtful = True
@@ -184,7 +184,7 @@ class IssueWork:
 
         def write(tx: WriteTransaction) -> Progress:
             try:
-                make_codes(tx, self._offered(tx, job), drawn.codes, ids, self._desk.clock())
+                make_codes(tx, self._offered(tx, job), drawn.codes, ids(tx), self._desk.clock())
             except StoreError as error:
                 blocks.are_doubtful |= error.is_code_taken
                 raise
