@@ -96,7 +96,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, demo: bool,
                 sys.stdout.write(_how_to_try(offer, url))
                 sys.stdout.flush()
 
-    with beside(settings.secret_environ) if with_worker else nullcontext():
+    with beside(settings.environ) if with_worker else nullcontext():
         server.serve(lambda: worker(settings, announce), host=host, port=port, workers=workers, logging=log_config)
 
 

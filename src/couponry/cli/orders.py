@@ -110,7 +110,7 @@ class Orders:
         from couponry.worker.process import beside
 
         quiet = {} if variable("log_level") in os.environ else {variable("log_level"): "warning"}
-        with beside({**self.settings.secret_environ, **quiet}), bar() as show:
+        with beside({**self.settings.environ, **quiet}), bar() as show:
             while True:
                 with self.database.reading() as tx:
                     job = read_job(tx, self.org.id, job_id)
