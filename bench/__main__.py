@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench import deliveries, exports, growth, report
+from bench import deliveries, exports, growth, issues, jobs, report, uploads
 from bench.data import Coupons, Size
 from bench.installation import Installation, installed
 from bench.load import BUILD, compiled
@@ -29,6 +29,8 @@ KINDS: Final = ("sqlite", "postgresql")
 # PostgreSQL logs after one are shared by many more redemptions in a day than in a run.
 SERVER: Final = {**DURABLE, "shared_buffers": "1GB", "max_wal_size": "16GB", "checkpoint_timeout": "1h"}
 
+SETTINGS: Final = ", ".join(f"{name}={value}" for name, value in SERVER.items()) + "; fsync and all else by default"
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
@@ -38,6 +40,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-pgbench", action="store_true", help="without the yardstick")
     parser.add_argument("--profile", action="store_true", help="another run of redeem-64 under py-spy")
     parser.add_argument("--growth", type=int, default=0, metavar="COUPONS", help="redeem with 100,000 and then so many stored")
+    parser.add_argument("--issue", type=int, default=0, metavar="CUSTOMERS", help="only issue a coupon to each of so many")
+    parser.add_argument("--upload", type=int, default=0, metavar="ROWS", help="only upload so many codes, then tagged ones")
     parser.add_argument("--export", type=int, default=0, metavar="COUPONS", help="only export so many, as CSV and as Parquet")
     parser.add_argument("--deliver", type=int, default=0, metavar="N", help="only deliver so many events, SMS and e-mails")
     parser.add_argument("--seconds", type=float, help="length of each run")
@@ -161,8 +165,7 @@ def keep(options: argparse.Namespace, bench: Bench, results: list[report.Databas
         "machine": machine(),
         "versions": {
             **versions(postgresql_binary("postgres")),
-            "postgresql settings": ", ".join(f"{name}={value}" for name, value in SERVER.items())
-            + "; fsync and all else by default",
+            "postgresql settings": SETTINGS,
         },
     }
     size, pace = bench.size, bench.pace
@@ -182,13 +185,28 @@ def keep(options: argparse.Namespace, bench: Bench, results: list[report.Databas
     say(f"written to {(folder / name).relative_to(BUILD.parents[1])}.md and .json")
 
 
+def bulk(options: argparse.Namespace, folder: Path, server: PostgresServer) -> int:
+    """Measure what jobs do, instead of requests."""
+    measured: list[jobs.Measured] = []
+    for name, count, scenario in (
+        ("issue", options.issue, issues.measured),
+        ("upload", options.upload, uploads.measured),
+        ("export", options.export, exports.measured),
+    ):
+        for kind in [options.only] if options.only else KINDS:
+            if count:
+                url = fresh_sqlite(folder, name) if kind == "sqlite" else server.create_database(name)
+                measured += scenario(count, kind, url, folder)
+    return jobs.keep(measured, SETTINGS, RESULTS)
+
+
 def main() -> int:
     """Measure and report. Fails only when the database is not as clients were told."""
     options = arguments()
     compiled()
     with scratch() as folder, PostgresServer(SERVER) as server:
-        if options.export:
-            return exports.run(options.export, [options.only] if options.only else KINDS, folder, server, RESULTS)
+        if options.issue or options.upload or options.export:
+            return bulk(options, folder, server)
         if options.deliver:
             return deliveries.run(options.deliver, [options.only] if options.only else KINDS, folder, server, RESULTS)
         bench = Bench(options, folder, server)

@@ -105,7 +105,7 @@ def _receivers() -> Iterator[tuple[int, int]]:
 
 def run(count: int, kinds: Sequence[str], folder: Path, server: PostgresServer, results: Path) -> int:
     """Measure, print and keep; fails when something was not delivered."""
-    measured = []
+    measured: list[Measured] = []
     with _receivers() as (http, smtp):
         for kind in kinds:
             url = fresh_sqlite(folder, "deliveries") if kind == "sqlite" else server.create_database("deliveries")

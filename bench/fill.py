@@ -33,6 +33,14 @@ _COUNTERS: Final = """
     ) WHERE org_id = {org} AND stripe = 0
 """
 _SERIAL: Final = "UPDATE serial SET next = next + {count} WHERE org_id = {org} AND kind = 'coupon'"
+_CUSTOMERS: Final = """
+    INSERT INTO customer (org_id, id, first_name, last_name, mobile, is_loyalty, fraud_status, status_label, transaction_count,
+                          registered_ms, updated_ms)
+    {numbers}
+    SELECT {org}, {first} + n, 'Mira', 'Rao', CAST({mobile} + n AS VARCHAR(20)), {true}, 'NONE', 'ACTIVE', 0, 0, 0 FROM g
+"""
+_CUSTOMER_SERIAL: Final = "UPDATE serial SET next = next + {count} WHERE org_id = {org} AND kind = 'customer'"
+_MORE_MOBILES: Final = 929_000_000_000
 _INDEXES: Final = {
     "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'coupon' AND sql IS NOT NULL",
     "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'coupon' AND indexname NOT LIKE 'pk_%'",
@@ -75,5 +83,27 @@ def fill(couponry: Couponry, org_id: int, size: Size, count: int, now_ms: int) -
         for _name, definition in indexes:
             connection.execute(definition)
         for statement in (_STANDINGS, _COUNTERS, _SERIAL):
+            connection.execute(statement.format(**values))
+        connection.commit()
+
+
+def add_customers(couponry: Couponry, org_id: int, count: int) -> None:
+    """Add so many customers, each with a mobile."""
+    is_sqlite = couponry.database_url.startswith("sqlite:///")
+    path = couponry.database_url.removeprefix("sqlite:///")
+    connection: Any = sqlite3.connect(path, isolation_level=None) if is_sqlite else psycopg.connect(couponry.database_url)
+    with closing(connection):
+        serial = f"SELECT next FROM serial WHERE org_id = {org_id} AND kind = 'customer'"
+        values = {
+            "org": org_id,
+            "count": count,
+            "first": connection.execute(serial).fetchone()[0],
+            "mobile": _MORE_MOBILES,
+            "true": "1" if is_sqlite else "TRUE",
+            "numbers": _NUMBERS.format(count=count),
+        }
+        connection.execute("PRAGMA cache_size = -2000000" if is_sqlite else "SET maintenance_work_mem = '1GB'")
+        connection.execute("BEGIN" if is_sqlite else "SELECT 1")
+        for statement in (_CUSTOMERS, _CUSTOMER_SERIAL):
             connection.execute(statement.format(**values))
         connection.commit()

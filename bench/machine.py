@@ -110,6 +110,12 @@ class _Ticks:
         self.busy = sum(map(int, Path("/proc/stat").read_text().split(maxsplit=4)[1:4])) / TICKS_PER_SECOND
 
 
+def processes_below(pid: int, word: str) -> list[int]:
+    """Those that a process has started, and those have, with this word in their command line."""
+    words = {found: Path(f"/proc/{found}/cmdline").read_bytes().split(b"\0") for found in _tree(pid, _children())}
+    return [found for found, said in words.items() if word.encode() in said]
+
+
 def _children() -> dict[int, list[int]]:
     """Every process by its parent."""
     found: dict[int, list[int]] = {}

@@ -80,6 +80,13 @@ class Couponry:
         """How many coupons tills have issued."""
         return int(self._scalar("SELECT count(*) FROM coupon WHERE org_id = {} AND issued_till_id IS NOT NULL", org_id))
 
+    def coupons(self, org_id: int, series_id: int, *, are_issued: bool) -> int:
+        """How many coupons of a series somebody has, each somebody else; or nobody."""
+        counted = "count(DISTINCT customer_id)" if are_issued else "count(*)"
+        owned = "IS NOT NULL" if are_issued else "IS NULL"
+        where = f"series_id = {series_id} AND customer_id {owned}"
+        return int(self._scalar(f"SELECT {counted} FROM coupon WHERE org_id = {{}} AND {where}", org_id))
+
     def series_id(self, org_id: int, code: str) -> int:
         """The series of that code, which must need no quoting."""
         return int(self._scalar(f"SELECT id FROM series WHERE org_id = {{}} AND code_key = '{code}'", org_id))

@@ -37,9 +37,11 @@ from couponry.store import migrate
 from couponry.store.directory import Directory
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
+from couponry.store.neighbours import WORKER
 from couponry.store.presence import Ownership, Presence
 from couponry.store.reminders import Notices
 from couponry.store.webhooks import Names
+from couponry.worker.housekeeping import Housekeeping
 from couponry.worker.kinds import works
 from couponry.worker.process import beside
 from couponry.worker.reminders import Reminders
@@ -100,7 +102,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, demo: bool,
                 sys.stdout.write(_how_to_try(offer, url))
                 sys.stdout.flush()
 
-    with beside(settings.secret_environ) if with_worker else nullcontext():
+    with beside(settings.environ) if with_worker else nullcontext():
         server.serve(lambda: worker(settings, announce, is_demo=demo), host=host, port=port, workers=workers, logging=log_config)
 
 
@@ -117,7 +119,7 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
         os.nice(WORKER_NICENESS)
     _collect_garbage_rarely()
     secret = settings.secret_key.encode()
-    database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 1, is_keyed=True)
+    database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 2, is_keyed=True, name=WORKER)
     desk = Desk(database, Folder(settings.files_dir), now_ms, secret)
     presence = Presence(Database(settings.database_url, connections=1), secrets.token_hex(8))
     deliverer = Deliverer(
@@ -133,7 +135,9 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
         )
     )
     reminders = Reminders(database, Notices(database.dialect), now_ms)
-    Worker(Runner(database, works(desk), now_ms), deliverer, reminders, presence, settings.database_url).run(lifeline)
+    housekeeping = Housekeeping(desk, settings.files_kept_days)
+    runner = Runner(database, works(desk), now_ms)
+    Worker(runner, deliverer, reminders, housekeeping, presence, settings.database_url).run(lifeline)
 
 
 def _how_to_try(offer: demo_data.Offer, url: str) -> str:

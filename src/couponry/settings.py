@@ -92,6 +92,10 @@ def _network_texts(networks: tuple[Network, ...]) -> list[str]:
     return [str(network) for network in networks]
 
 
+def _text_of(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def _masked_url(url: str) -> str:
     return _PASSWORD_IN_QUERY.sub(rf"\1{_MASK}", _PASSWORD_IN_URL.sub(rf"\1:{_MASK}@", url))
 
@@ -117,6 +121,11 @@ class Settings:
         _FILES,
         Path,
         shown=str,
+    )
+    files_kept_days: int = _setting(
+        "days after which files of jobs that have ended are removed, and uploads that no job still reads",
+        limits.FILES_KEPT_DAYS,
+        _whole(1, 36_500),
     )
     host: str = _setting("address to listen on", "127.0.0.1", _text)
     port: int = _setting("port to listen on", 8000, _whole(1, _PORT_MAX))
@@ -170,9 +179,10 @@ class Settings:
         return cls(**values)
 
     @property
-    def secret_environ(self) -> Mapping[str, str]:
-        """The variable that hands the secret on to a process beside this one, which may not have been told it by its own."""
-        return {variable("secret_key"): self.secret_key} if self.secret_key else {}
+    def environ(self) -> Mapping[str, str]:
+        """The variables that make another process read these settings; those that are as by default are left out."""
+        set_here = ((one.name, getattr(self, one.name)) for one in fields(self) if getattr(self, one.name) != one.default)
+        return {variable(name): _text_of(value) for name, value in set_here}
 
     @property
     def rate_limits(self) -> Mapping[str, int]:

@@ -301,6 +301,15 @@ def test_files(shop: Shop, admin: Admin, folder: Folder, mon: int) -> None:
     assert refusal(admin, "GET", path) == (404, "unknown")
 
 
+def test_export_is_named_after_its_form(shop: Shop, admin: Admin, folder: Folder) -> None:
+    job_id = asked(admin, "export", what="coupons", format="parquet")["id"]
+    job = worked(shop, job_id, Progress(cursor={}, files=(JobFile(FileRole.RESULT, "coupons_1001_x.parquet", 4),)))
+    folder.append(job, JobFile(FileRole.RESULT, "", 0), [b"PAR1"])
+    answer = admin.ask("GET", f"{JOBS}/{job_id}/files/result")
+    assert (answer.content, answer.headers["content-type"]) == (b"PAR1", "application/vnd.apache.parquet")
+    assert answer.headers["content-disposition"] == 'attachment; filename="coupons_1001_x.parquet"'
+
+
 def test_jobs_of_others(shop: Shop, admin: Admin, mon: int) -> None:
     with shop.database.writing() as tx:
         stranger = registry.create_org(tx, name="B", time_zone="UTC", currency="INR", country_code="91", now_ms=NOW_MS)

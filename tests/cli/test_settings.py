@@ -32,6 +32,21 @@ def test_every_setting_is_typed() -> None:
     assert settings.allowed_private_networks == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
 
+def test_another_process_reads_the_same() -> None:
+    variables = {
+        "COUPONRY_DATABASE_URL": "postgresql://shop:pw@db/shop",
+        "COUPONRY_SECRET_KEY": "0123456789abcdef",
+        "COUPONRY_FILES_DIR": "/srv/files",
+        "COUPONRY_ALLOWED_PRIVATE_NETWORKS": "10.0.0.0/8,fd00::/8",
+        "COUPONRY_V11_CODE_AS_STRING": "True",
+        "COUPONRY_PORT": "81",
+    }
+    settings = Settings.from_environ(variables)
+    assert settings.environ == variables
+    assert Settings.from_environ(settings.environ) == settings
+    assert Settings().environ == {}
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -20,12 +20,13 @@ from tests.codes.lifecycle import CHANGED
 from tests.codes.reads import READ
 from tests.codes.scene import BOTH, Scene, Told
 from tests.codes.series import SERIES
+from tests.codes.uploads import UPLOADED
 from tests.codes.v11 import V11, V11_FAILED
 from tests.codes.v11_reads import READ_IN_V11
 from tests.codes.validation import VALIDATED, VALIDATION_FAILED
 from tests.databases import PostgresServer, fresh_postgresql
 
-RULED: Final = {**DECIDED, **ISSUED, **CHANGED, **READ, **SERIES, **CUSTOMERS, **VALIDATED, **V11, **READ_IN_V11}
+RULED: Final = {**DECIDED, **ISSUED, **CHANGED, **READ, **SERIES, **CUSTOMERS, **VALIDATED, **UPLOADED, **V11, **READ_IN_V11}
 """What rules decide, area by area."""
 FAILED: Final = {**failed.FAILED, **HOOKED, **V11_FAILED, **VALIDATION_FAILED}
 

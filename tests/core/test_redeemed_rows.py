@@ -40,7 +40,7 @@ def taken(one: Recording, *rows: Told) -> list[int | str | None]:
 
 def test_first_fault_is_told() -> None:
     """One fault after the other is mended, and each time the next one is the answer (upload 2, status-codes 4)."""
-    limits = {"redemption_per_coupon_max_limit": 1, "max_redemptions_in_series_per_user": 1, "max_redeem": 1}
+    limits: dict[str, Any] = {"redemption_per_coupon_max_limit": 1, "max_redemptions_in_series_per_user": 1, "max_redeem": 1}
     for multiple, used_up in ((True, 716), (False, 711)):
         world = state_of(
             [coupon(redeemed=1, uses=1, is_revoked=True, customer_id=2)],
@@ -81,7 +81,7 @@ def test_first_fault_is_told() -> None:
 
 def test_history_is_taken_as_fact() -> None:
     """Neither expiry, window, start, scope, amount, validation, gap, audience nor the customer's state is asked about."""
-    hard = {
+    hard: dict[str, Any] = {
         "valid_till_date": date(2031, 1, 1),
         "redemption_valid_after_days": 100,
         "redemption_range": '{"hours":[3]}',
@@ -99,7 +99,7 @@ def test_history_is_taken_as_fact() -> None:
 
 def test_limits_within_one_file() -> None:
     """Each row sees the effects of those before it, and refused ones leave none."""
-    multiple = {"is_multiple_use_allowed": True, "same_user_multiple_redeem": True, "any_user": True}
+    multiple: dict[str, Any] = {"is_multiple_use_allowed": True, "same_user_multiple_redeem": True, "any_user": True}
     cases: list[tuple[dict[str, Any], list[int | None]]] = [
         ({"any_user": True}, [None, 633, 711, 711]),
         (multiple | {"same_user_multiple_redeem": False}, [None, 633, 716, None]),
@@ -116,7 +116,7 @@ def test_limits_within_one_file() -> None:
 
 
 def test_what_is_recorded() -> None:
-    bill = {"amount": Decimal("12.5"), "bill_number": "B-1", "bill_id": 77}
+    bill: dict[str, Any] = {"amount": Decimal("12.5"), "bill_number": "B-1", "bill_id": 77}
     world = state_of(standings={(1, 1): Standing(1, 3, AT + DAY_MS, is_stored=True)})
     one = recording(world)
     assert taken(one, told(item=Item(CODE, custom_fields=(("details", "cash"),)), **bill)) == [None]
@@ -136,8 +136,8 @@ def test_what_is_recorded() -> None:
 
 def test_shared_and_external_codes() -> None:
     """A record is made or bound as a redeem would have done it then (rules 3)."""
-    days = {"expiry_strategy_type": ExpiryStrategy.DAYS, "expiry_strategy_value": 3}
-    shared = {"client_handling_type": Handling.SHARED, "generic_code": "BIG10", "is_multiple_use_allowed": True}
+    days: dict[str, Any] = {"expiry_strategy_type": ExpiryStrategy.DAYS, "expiry_strategy_value": 3}
+    shared: dict[str, Any] = {"client_handling_type": Handling.SHARED, "generic_code": "BIG10", "is_multiple_use_allowed": True}
     common = pool_coupon(1, "BIG10")
     assert taken(recording(state_of([common], [series_of(**shared)])), told("BIG10")) == [723]
     world = state_of([common], [series_of(any_user=True, same_user_multiple_redeem=True, **shared, **days)])
@@ -148,7 +148,11 @@ def test_shared_and_external_codes() -> None:
     assert (given.coupon.holder_id, given.coupon.issued_ms, given.coupon.expires_local) == (1, AT, "2031-02-11T23:59:59")
     assert (other.coupon.customer_id, given.till_id) == (2, 11)
     assert [made.coupon_id for made in one.plan.redemptions] == [given.coupon.id, given.coupon.id, other.coupon.id]
-    external = {"external_issual": True, "client_handling_type": Handling.UPLOADED, "is_multiple_use_allowed": True}
+    external: dict[str, Any] = {
+        "external_issual": True,
+        "client_handling_type": Handling.UPLOADED,
+        "is_multiple_use_allowed": True,
+    }
     one = recording(state_of([pool_coupon()], [series_of(same_user_multiple_redeem=True, **external)]))
     assert taken(one, told(customer=NOOR), told(), told(customer=NOOR, redeemed_ms=AT + 1)) == [None, 703, None]
     (bound,) = one.plan.given_coupons

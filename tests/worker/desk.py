@@ -37,6 +37,10 @@ class Office:
     works: Mapping[JobKind, Work] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """As a worker that remembers nothing."""
         self.works = works(Desk(self.database, self.folder, self.shop.clock, SECRET))
 
     @property

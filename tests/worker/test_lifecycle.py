@@ -237,6 +237,23 @@ def test_statements_do_not_depend_on_the_chunk(office: Office) -> None:
     assert costs[2] == costs[3]
 
 
+@pytest.mark.parametrize("kind", [JobKind.REVOKE, JobKind.EXPIRY])
+def test_redeemed_after_it_was_found(office: Office, kind: JobKind) -> None:
+    """It is looked at again under its lock."""
+    found = [office.shop.coupon(code) for code in ("ONE", "TWO")]
+    request = {"coupons": "unredeemed", "audience": None, "expiresLocal": "2031-04-01T12:00:00"}
+    job_id = office.ask(kind, request, office.series_id("MON"))
+    write = office.works[kind].chunk(office.job(job_id), len(found) + 1)
+    with office.shop.front() as front:
+        assert front.redeem("ONE").json()["redemptionStatus"]["code"] == 700
+    with office.database.writing() as tx:
+        progress = write(tx)
+    assert (progress.done, progress.ok, progress.total) == (2, 1, 2)
+    assert "ONE" not in revoked(office)
+    assert expiries(office)["ONE"] is None
+    assert office.differences() == []
+
+
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_beside_redemptions(office: Office) -> None:
     """Whoever comes first has the coupon: it is either redeemed or revoked, and each is told of once."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from couponry.cli import databases, imports, orgs
+from couponry.cli import databases, imports, jobs, orgs
 from couponry.cli.answers import Commands, Refused, answer, opened, read_settings
 from couponry.core.problem import Problem
 
@@ -21,7 +21,12 @@ app.add_typer(orgs.till, name="till")
 app.add_typer(orgs.client, name="client")
 app.add_typer(orgs.user, name="user")
 app.add_typer(imports.imports, name="import")
+app.add_typer(jobs.jobs, name="jobs")
 app.command()(databases.doctor)
+app.command()(jobs.issue)
+app.command()(jobs.export)
+app.command()(jobs.revoke)
+app.command()(jobs.expire)
 
 
 @app.command()

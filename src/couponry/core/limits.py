@@ -68,7 +68,7 @@ WRITE_TRIES_MAX: Final = 3
 LOCK_WAIT_HASTY_MS_MAX: Final = 20
 LOCK_WAIT_IN_BATCH_MS_MAX: Final = 250
 LOCK_WAIT_MS_MAX: Final = 5_000
-SQLITE_POLL_MS: Final = 8
+SQLITE_POLL_MS: Final = 3
 STATEMENT_MS_MAX: Final = 6_000
 PLAN_KEPT_MS_MAX: Final = 2_000
 REQUEST_BUDGET_MS_MAX: Final = 10_000
@@ -81,6 +81,7 @@ MIGRATION_LOCK_WAIT_MS_MAX: Final = 120_000
 # Time.
 MINUTE_MS: Final = 60 * 1000
 HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
 REDEMPTION_AHEAD_MS_MAX: Final = 24 * HOUR_MS
 # 1990: before it lie the redemptions whose seconds somebody took for milliseconds.
 REDEEMED_ELSEWHERE_MS_MIN: Final = 631_152_000_000
@@ -103,9 +104,9 @@ IMPORT_CHUNK_ROWS: Final = 2_000
 STEP_MS_MAX: Final = 5_000
 STEP_TRIES_MAX: Final = 10
 CHUNK_ROWS_MAX: Final = 10_000
-CHUNK_ROWS_MIN: Final = 200
-CHUNK_BUSY_MS: Final = 8
-CHUNK_REST_FACTOR: Final = 3
+CHUNK_ROWS_MIN: Final = 100
+CHUNK_BUSY_MS: Final = 5
+CHUNK_REST_FACTOR: Final = 4
 QUIET_CHUNKS: Final = 5
 JOBS_AT_ONCE: Final = 2
 EVENT_COUPONS_MAX: Final = 500
@@ -114,7 +115,7 @@ AUDIENCE_COUNTED_AT_ONCE: Final = 1_000_000
 # Where few rows are wanted, an export looks at so many for each that a chunk may have. A row group of a Parquet file is held in
 # memory as it is written, and so are the terms of series that are read at once.
 EXPORT_KEYS_PER_ROW: Final = 5
-EXPORT_GROUP_ROWS: Final = 100_000
+EXPORT_GROUP_ROWS: Final = 50_000
 SERIES_READ_AT_ONCE_MAX: Final = 500
 WORKERS_LOOKED_FOR_MS: Final = 5_000
 JOBS_LISTED_MAX: Final = 200
@@ -131,6 +132,13 @@ UPLOAD_PART_HEADERS_BYTES_MAX: Final = 32 * 1024
 UPLOAD_FIELD_BYTES_MAX: Final = 16 * 1024
 UPLOAD_HEAD_BYTES_MAX: Final = 1024 * 1024
 UPLOAD_STEM_CHARS_MAX: Final = 100
+
+# Housekeeping. A range is one short statement; so many ranges of one table are looked at each time.
+FILES_KEPT_DAYS: Final = 30
+VALIDATION_KEPT_MS: Final = 7 * DAY_MS
+PURGE_RANGE_ROWS: Final = 2_000
+PURGE_RANGES_AT_ONCE: Final = 2_000
+WORKFLOWS_FORGOTTEN_AT_ONCE: Final = 500
 
 # Work beside the ledger.
 BACK_OFFICE_THREADS: Final = 4
@@ -225,8 +233,8 @@ AGAIN_SPREAD: Final = 0.2
 RETRY_AFTER_MS_MAX: Final = HOUR_MS
 FAILURES_BEFORE_PROBE: Final = 5
 PROBE_MS_MAX: Final = MINUTE_MS
-# A lane has so many deliveries in hand, of one customer only some, and records what came of them so often. Orgs are looked at ever
-# more rarely while nothing happens, the more of them the more rarely.
+# A lane has so many deliveries in hand, of one customer only some, and records what came of them so often. Orgs are looked at
+# ever more rarely while nothing happens, the more of them the more rarely.
 LANE_HAND_MAX: Final = 1_000
 LANE_CHAIN_MAX: Final = 50
 LANE_RECORD_MS: Final = 50

@@ -8,7 +8,7 @@ that the plan holds afterwards are nobody's to write.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -119,6 +119,14 @@ def told_by_import(cells: Mapping[str, str], org: Org, now_ms: int) -> Told | Pr
     return Told(_identifier(*named, org), Item(cells["code"]), redeemed_ms, till, amount, number)
 
 
+class _Lasting(Fold):
+    """A fold that takes nothing back: a row is judged before it is counted."""
+
+    def put(self, table: dict[Any, Any], key: object, value: object) -> None:
+        """Set an entry of the state."""
+        table[key] = value
+
+
 class Recording:
     """Takes redemptions made elsewhere, one after the other, over a state; `plan` holds their rows.
 
@@ -127,7 +135,7 @@ class Recording:
 
     def __init__(self, state: State, org: Org, made: set[Use], series_id: int | None = None) -> None:
         self.bill_ids: dict[int, int] = {}
-        self._fold = Fold(state)
+        self._fold = _Lasting(state)
         self._org, self._made, self._series_id = org, made, series_id
         self.plan = self._fold.plan
 

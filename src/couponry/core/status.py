@@ -11,7 +11,6 @@ from typing import Final, Self
 _TRY_AGAIN: Final = "Coupon processing failed, Please try again later"
 _MISCONFIGURED: Final = "Invalid configuration. Please report to capillary support"
 _V11: Final = "v1.1"
-_UPLOADS: Final = "uploads"
 
 
 class Code(Enum):
@@ -350,7 +349,7 @@ class Code(Enum):
     )
 
     # Uploads.
-    REDEMPTION_IMPORTED = 731, "Coupon redemption successful", "F", "status of an imported row", _UPLOADS
+    REDEMPTION_IMPORTED = 731, "Coupon redemption successful", "F", "status of an imported row"
 
     @property
     def v11_message(self) -> str:

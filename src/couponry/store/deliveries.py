@@ -16,6 +16,7 @@ from couponry.core.limits import PROBLEM_CHARS_MAX
 from couponry.store import schema as t
 from couponry.store.dialect import Dialect
 from couponry.store.engine import ReadTransaction, WriteTransaction
+from couponry.store.neighbours import commit_lazily
 from couponry.store.selects import Keyed
 from couponry.store.statements import Write, org_parameter
 
@@ -139,7 +140,7 @@ class Deliveries:
         """
         if not outcomes:
             return
-        tx.commit_lazily()
+        commit_lazily(tx)
         again = [(each.due.target_id, each.due.customer_id, each.again_ms) for each in outcomes if each.again_ms is not None]
         if again:
             hold_chains(tx, org_id)

@@ -78,18 +78,6 @@ class WriteTransaction(ReadTransaction):
         """From here on, hardly wait for a locked row."""
         self.dialect.hurry(self.connection)
 
-    def hold_customers(self, org_id: int) -> None:
-        """From here on, no customers of the org are merged until the block ends (`store.merge`)."""
-        self.dialect.hold_customers(self.connection, org_id, alone=False)
-
-    def others_work(self) -> bool:
-        """Whether others write, or have written since this connection's last transaction."""
-        return self.dialect.others_work(self.connection)
-
-    def commit_lazily(self) -> None:
-        """What is written need not be on the disk when the block ends: what a power cut takes, the job's row tells."""
-        self.dialect.commit_lazily(self.connection)
-
     def write(self, write: Write, org_id: int, rows: list[Row]) -> None:
         """Write rows of one org and see that each was written; nothing is sent for no rows."""
         if not rows:
@@ -104,7 +92,8 @@ _DRIVER_ERRORS = (sqlite3.Error, psycopg.Error)
 
 
 class Database:
-    """One database, SQLite or PostgreSQL, by its URL. `lock_wait_ms` bounds each wait for a lock.
+    """One database, SQLite or PostgreSQL, by its URL. `lock_wait_ms` bounds each wait for a lock, `name` is what its
+    sessions are called on PostgreSQL.
 
     Where it `is_keyed`, every statement finds its rows by key. PostgreSQL's planner must not think otherwise, which it does while
     a table that was just filled has no statistics: it would then scan the whole org for a batch. A plan made when a table was all
@@ -112,7 +101,13 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, lock_wait_ms: int = limits.LOCK_WAIT_MS_MAX, connections: int = 4, is_keyed: bool = False
+        self,
+        url: str,
+        *,
+        lock_wait_ms: int = limits.LOCK_WAIT_MS_MAX,
+        connections: int = 4,
+        is_keyed: bool = False,
+        name: str = "couponry",
     ) -> None:
         self.url = url
         self._is_planned_anew = is_keyed and make_url(url).get_backend_name() != "sqlite"
@@ -121,7 +116,7 @@ class Database:
         self.engine = (
             _sqlite_engine(url, lock_wait_ms, connections)
             if self.is_sqlite
-            else _postgresql_engine(url, lock_wait_ms, connections, is_keyed=is_keyed)
+            else _postgresql_engine(url, lock_wait_ms, connections, is_keyed=is_keyed, name=name)
         )
         self._writing = self.engine.execution_options(is_writing=True)
         self._reading = self.engine.execution_options(**({} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}))
@@ -217,7 +212,7 @@ def _sqlite_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: str, lock_wait_ms: int, connections: int, *, is_keyed: bool) -> Engine:
+def _postgresql_engine(url: str, lock_wait_ms: int, connections: int, *, is_keyed: bool, name: str) -> Engine:
     settings: dict[str, int | str] = {
         "lock_timeout": lock_wait_ms,
         "statement_timeout": limits.STATEMENT_MS_MAX,
@@ -241,6 +236,7 @@ def _postgresql_engine(url: str, lock_wait_ms: int, connections: int, *, is_keye
         isolation_level="READ COMMITTED",
         connect_args={
             "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+            "application_name": name,
             "connect_timeout": limits.CONNECT_MS_MAX // 1000,
             # A host that vanishes without a word must not hold a lane longer than a statement may take.
             "tcp_user_timeout": limits.STATEMENT_MS_MAX + limits.CONNECT_MS_MAX,

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Column, ColumnElement, FromClause, Select, Table, Tuple, bindparam, exists, select, tuple_
+from sqlalchemy import BigInteger, Column, ColumnElement, FromClause, Select, Table, Tuple, bindparam, select, tuple_
 
 from couponry.core.expiry import coupon_last_ms
 from couponry.core.exporting import ExportRequest, What
@@ -280,8 +280,9 @@ def _conditions(request: ExportRequest, *, is_by_time: bool) -> Iterator[ColumnE
         yield refusal.series_id == bindparam("series")
     if request.what is What.REFUSALS and request.campaign_id is not None:
         series = t.series.c
-        is_its = (series.org_id == org_parameter()) & (series.id == refusal.series_id)
-        yield exists().where(is_its, series.campaign_id == bindparam("campaign"))
+        # A value, not a join: for each refusal its series is looked up, and never all series of the campaign.
+        named = select(series.campaign_id).where(series.org_id == org_parameter(), series.id == refusal.series_id)
+        yield named.scalar_subquery() == bindparam("campaign")
 
 
 def _joined(what: What) -> FromClause:

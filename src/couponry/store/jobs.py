@@ -80,6 +80,8 @@ def find_file(tx: ReadTransaction, org_id: int, name: str) -> tuple[int, JobFile
 
 def move_job(tx: WriteTransaction, org_id: int, job_id: int, state: JobState, now_ms: int) -> Job | Problem:
     """Pause (PAUSED), resume (QUEUED) or cancel a job. What it has committed stays; no more is, once this is committed."""
+    mine = select(t.job.c.id).where(t.job.c.org_id == org_id, t.job.c.id == job_id)
+    tx.rows(tx.dialect.locked(mine, t.job), {})  # else whoever advances it would be faster again and again
     job = read_job(tx, org_id, job_id)
     if job is None:
         return Problem("unknown", f"there is no job {job_id}")
@@ -98,6 +100,14 @@ def begin_job(tx: WriteTransaction, job: Job, now_ms: int) -> Job:
     """A queued job runs from now on."""
     _change(tx, job, {"state": JobState.RUNNING, "updated_ms": now_ms})
     return msgspec.structs.replace(job, state=JobState.RUNNING, revision=job.revision + 1)
+
+
+def hold_job(tx: WriteTransaction, job: Job) -> None:
+    """Keep others from the job until the block ends: he who works at it writes its files, too. Raises StoreError (a conflict)."""
+    same = (t.job.c.org_id == job.org_id, t.job.c.id == job.id)
+    rows = tx.rows(tx.dialect.locked(select(t.job.c.revision).where(*same), t.job), {})
+    if [row.revision for row in rows] != [job.revision]:
+        raise StoreError(Trouble.CONFLICT, Stage.COUNTERS, f"job {job.id} was changed")
 
 
 def advance_job(tx: WriteTransaction, job: Job, progress: Progress, *, now_ms: int, took_ms: int) -> Job:

@@ -17,6 +17,7 @@ from couponry.core.limits import COUNT_MAX
 from couponry.core.problem import Problem
 from couponry.store import schema as t
 from couponry.store.engine import Stage, WriteTransaction
+from couponry.store.neighbours import hold_customers
 from couponry.store.statements import Row, org_parameter
 
 # The victim's uses are numbered on after the survivor's. The survivor's counter still says how many those were.
@@ -65,7 +66,7 @@ def merge(tx: WriteTransaction, org_id: int, victim_id: int, survivor_id: int, n
     pair = _Pair(org_id, victim_id, survivor_id)
     tx.hurry()
     tx.stage = Stage.CUSTOMERS
-    tx.dialect.hold_customers(tx.connection, org_id, alone=True)  # against bulk issues, which lock no customer
+    hold_customers(tx, org_id, alone=True)  # against bulk issues, which lock no customer
     people = _locked_people(tx, pair)
     problem = _problem(pair, people)
     if problem:

@@ -12,7 +12,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from couponry.store.engine import Database
 
+_HOLD: Final = text("SELECT pg_advisory_lock(hashtextextended(:name, 0))")
 _LOCK: Final = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+_ALIVE: Final = text("SELECT 1")
 _UNLOCK: Final = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 _OWNED: Final = 0x6F776E73
 _OWN: Final = text("""
@@ -52,17 +54,18 @@ class Presence:
                 os.close(self._file)
                 raise OneIsThere(path) from error
         else:
-            self._reconnect()
+            self._connect()
 
     def gone(self, names: set[str]) -> set[str]:
-        """Those of these workers that are not there any more."""
-        if self._connection is None:
+        """Those of these workers that are not there any more. To ask again and again keeps oneself there, if the session ends."""
+        if self._database.is_sqlite:
             return set()
         try:
-            return {name for name in names - {self.name} if self._is_gone(self._connection, name)}
+            connection = self._connection or self._connect()
+            connection.execute(_ALIVE)
+            return {name for name in names - {self.name} if self._is_gone(connection, name)}
         except DBAPIError:
-            with suppress(DBAPIError):
-                self._reconnect()
+            self.leave()
             return set()
 
     def _is_gone(self, connection: Connection, name: str) -> bool:
@@ -71,12 +74,17 @@ class Presence:
             connection.execute(_UNLOCK, {"name": name})
         return is_free
 
-    def _reconnect(self) -> None:
+    def _connect(self) -> Connection:
+        connection = self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        connection.execute(_HOLD, {"name": self.name})  # somebody may just be looking whether it is free
+        return connection
+
+    def leave(self) -> None:
+        """Be there no more, until the next look at others: there must be no session without its lock."""
         if self._connection is not None:
-            with closing(self._connection):
+            with closing(self._connection), suppress(DBAPIError):
                 self._connection.invalidate()
-        self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        self._connection.execute(_LOCK, {"name": self.name})
+            self._connection = None
 
 
 class Ownership:

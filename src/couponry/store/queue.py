@@ -5,10 +5,12 @@ after the other, so that a big retailer's do not hold up a small one's. DBOS is 
 half a second.
 """
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import inspect
 
+from couponry.core.limits import WORKFLOWS_FORGOTTEN_AT_ONCE
 from couponry.store.engine import Database, WriteTransaction
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ VERSION: Final = "1"
 """Of what a workflow's steps are and mean: a worker takes only jobs of its own. Chunks may change freely."""
 SCHEMA: Final = "dbos"
 _TABLE: Final = "workflow_status"
+_ENDED: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 
 def prepare(database: Database) -> None:
@@ -54,6 +57,24 @@ def enqueue(tx: WriteTransaction, org_id: int, job_id: int, run: int) -> None:
         job_id,
         run,
     )
+
+
+def forget_ended(database: Database, before_ms: int) -> int:
+    """Forget the workflows that had ended before an instant, some at a time; how many. Their jobs know all there is to know."""
+    from dbos import DBOSClient  # noqa: PLC0415 - see above
+
+    engine = database.engine.execution_options(is_writing=True)
+    client = DBOSClient(system_database_engine=engine, dbos_system_schema=SCHEMA, application_name=APPLICATION, lazy=True)
+    before, forgotten = datetime.fromtimestamp(before_ms / 1000, UTC).isoformat(), 0
+    while True:
+        ended = client.list_workflows(
+            status=_ENDED, completed_before=before, limit=WORKFLOWS_FORGOTTEN_AT_ONCE, load_input=False, load_output=False
+        )
+        if ended:
+            client.delete_workflows([each.workflow_id for each in ended])
+        forgotten += len(ended)
+        if len(ended) < WORKFLOWS_FORGOTTEN_AT_ONCE:
+            return forgotten
 
 
 def _client(tx: WriteTransaction) -> "DBOSClient":

@@ -1,84 +1,122 @@
-"""Codes for bulk issue: a block of a series' serials at a time, in the order of the index.
+"""Codes for bulk issue: blocks of a series' serials, each in the order of the index.
 
-A block belongs to one job and stands in its cursor, so that a crash loses none of it; only one that was reserved and never used
-is lost. What has turned out to be taken by somebody else's upload is passed over, and from then on looked for.
+Blocks belong to one job and stand in its cursor, so that a crash loses none of them; only one that was reserved and never used is
+lost, and what is left at the job's end, which is next to nothing where codes are scarce. What has turned out to be taken by
+somebody else's upload is passed over, and from then on looked for.
 """
 
 from typing import Final
 
 from msgspec import Struct
 
-from couponry.core.generation import GUESSES_PER_HIT_MIN, CodeMaker, SortedCodes, org_key, shape_of
-from couponry.core.limits import CODE_BLOCK, CODE_TRIES_MAX
+from couponry.core.generation import CodeMaker, SortedCodes, org_key, shape_of
+from couponry.core.limits import CODE_BLOCK
 from couponry.core.model import Org
 from couponry.core.series import Series
 from couponry.store.bulk.issuing import taken_codes
 from couponry.store.engine import Database
+from couponry.store.neighbours import commit_lazily
 from couponry.store.serials import reserve_codes
 
+_BLOCKS_IN_PLENTY: Final = 100
+_SORTED_MAX: Final = 2
 
-class Place(Struct, frozen=True, rename="camel"):
-    """How far a job's codes are used up: `used` of the block of `count` serials from `first` on."""
 
-    first: int = 0
-    count: int = 0
+class Block(Struct, frozen=True, array_like=True):
+    """The `count` serials from `first` on; in the order of their codes, `used` of them are used up."""
+
+    first: int
+    count: int
     used: int = 0
 
 
+class Place(Struct, frozen=True):
+    """What a job still has: blocks that are used one after the other, so there is seldom a second one."""
+
+    blocks: tuple[Block, ...] = ()
+
+
 class Drawn(Struct, frozen=True):
-    """Codes for a chunk, each with the place that the block is at once it is used."""
+    """Codes for a chunk, each with the number of its block and how far that is used up with it; and the blocks before."""
 
     codes: list[str]
-    ends: list[int]
+    ends: list[tuple[int, int]]
     place: Place
 
     def after(self, issued: int) -> Place:
-        """Where the block is when the first so many of the codes are used."""
-        return Place(self.place.first, self.place.count, self.ends[issued - 1]) if issued and self.ends else self.place
+        """What is left when the first so many of the codes are used."""
+        if not issued or not self.ends:
+            return self.place
+        at, used = self.ends[issued - 1]
+        block = self.place.blocks[at]
+        return Place((Block(block.first, block.count, used), *self.place.blocks[at + 1 :]))
 
 
 class CodeBlocks:
-    """The blocks of one series for one job."""
+    """The codes of one series. May be asked from several threads."""
 
     def __init__(self, database: Database, secret: bytes, org: Org, series: Series) -> None:
         self._database = database
         self._org, self._series = org, series
         shape = shape_of(series.terms, org.settings)
         self._maker: Final = CodeMaker(org_key(secret, org.id), series.id, shape)
-        self._ahead = max(1, shape.capacity // GUESSES_PER_HIT_MIN)
-        self._block: tuple[int, int, SortedCodes] | None = None
+        self._ahead = shape.codes_safe
+        self._sorted: dict[tuple[int, int], SortedCodes] = {}
+        self.are_scarce: Final = shape.capacity < _BLOCKS_IN_PLENTY * CODE_BLOCK
+        """Whether no more should be drawn than will be used."""
         self.are_doubtful = False
         """Whether some code was found to be taken, so that all are looked up."""
 
-    def draw(self, place: Place, most: int, *, least: int, still_wanted: int) -> Drawn:
-        """Up to `most` codes that nobody has, and `least` unless the series has no more; the job may need `still_wanted`."""
-        tried = 0
-        while True:
-            drawn = self._drawn(place, most)
-            if len(drawn.codes) >= least or tried > least * CODE_TRIES_MAX:
-                return drawn
-            tried += place.count - place.used
-            place = self._next_block(max(least, min(still_wanted, CODE_BLOCK)))
-            if not place.count:
-                return drawn
+    def draw(self, place: Place, most: int, *, still_wanted: int) -> Drawn:
+        """`most` codes that nobody has, or fewer if the series has no more; the job may need `still_wanted` in all.
 
-    def _drawn(self, place: Place, wanted: int) -> Drawn:
-        """From one block: what is left of it may be fewer than wanted."""
-        if place.used >= place.count:
-            return Drawn([], [], place)
-        if self._block is None or self._block[:2] != (place.first, place.count):
-            self._block = (place.first, place.count, self._maker.sorted_codes(place.first, place.count))
-        codes = self._block[2].part(place.used, wanted * CODE_TRIES_MAX if self.are_doubtful else wanted)
-        free = list(enumerate(codes, place.used + 1))
-        if self.are_doubtful:
-            with self._database.reading() as tx:
-                taken = taken_codes(tx, self._org.id, codes)
-            free = [(end, code) for end, code in free if code not in taken][:wanted]
-        return Drawn([code for _, code in free], [end for end, _ in free], place)
+        In a space that others have all but filled, it gives up after as many as a block has.
+        """
+        blocks = [block for block in place.blocks if block.used < block.count]
+        codes: list[str] = []
+        ends: list[tuple[int, int]] = []
+        at, used, looked_at = 0, blocks[0].used if blocks else 0, 0
+        while len(codes) < most and looked_at < most + CODE_BLOCK:
+            missing = most - len(codes)
+            if at == len(blocks):
+                new = self._next_block(missing, still_wanted)
+                if not new.count:
+                    break
+                blocks.append(new)
+                used = 0
+            texts = self._codes(blocks[at]).part(used, missing)
+            taken = self._taken(texts)
+            free = [(text, (at, end)) for end, text in enumerate(texts, used + 1) if text not in taken]
+            codes += [text for text, _ in free]
+            ends += [end for _, end in free]
+            used += len(texts)
+            looked_at += len(texts)
+            if used == blocks[at].count:
+                if ends and ends[-1][0] == at:
+                    at += 1
+                else:
+                    del blocks[at]
+                used = blocks[at].used if at < len(blocks) else 0
+        return Drawn(codes, ends, Place(tuple(blocks)))
 
-    def _next_block(self, wanted: int) -> Place:
-        count = min(CODE_BLOCK, max(wanted, self._ahead))
+    def _codes(self, block: Block) -> SortedCodes:
+        key = (block.first, block.count)
+        found = self._sorted.get(key)
+        if found is None:
+            if len(self._sorted) >= _SORTED_MAX:
+                self._sorted.clear()
+            found = self._sorted[key] = self._maker.sorted_codes(*key)
+        return found
+
+    def _taken(self, codes: list[str]) -> set[str]:
+        if not self.are_doubtful:
+            return set()
+        with self._database.reading() as tx:
+            return taken_codes(tx, self._org.id, codes)
+
+    def _next_block(self, missing: int, still_wanted: int) -> Block:
+        wanted = missing if self.are_scarce else max(missing, min(still_wanted, CODE_BLOCK), min(self._ahead, CODE_BLOCK))
         with self._database.writing() as tx:
-            tx.commit_lazily()
-            first = reserve_codes(tx, self._org.id, self._series.id, count)
-        return Place(first, max(0, min(count, self._maker.capacity - first)), 0)
+            commit_lazily(tx)
+            first = reserve_codes(tx, self._org.id, self._series.id, wanted)
+        return Block(first, max(0, min(wanted, self._maker.capacity - first)))

@@ -10,7 +10,8 @@ from couponry.core.jobs import ENDED, Job, JobKind, JobState, Progress
 from couponry.core.limits import JOBS_AT_ONCE, STEP_MS_MAX, WRITE_TRIES_MAX
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, StoreError
-from couponry.store.jobs import advance_job, begin_job, fail_job, read_job
+from couponry.store.jobs import advance_job, begin_job, fail_job, hold_job, read_job
+from couponry.store.neighbours import commit_lazily, others_write
 from couponry.worker.pace import Pace
 from couponry.worker.work import JobImpossible, Work
 
@@ -35,8 +36,14 @@ class Runner:
         `run` is the start that this belongs to: a job that was paused and started again is another run's. Raises StoreError when
         the database was in the way for too long; to try again later is safe.
         """
+        pace = self._paces.pop((org_id, job_id, run), None) or Pace()
+        goes_on = self._went_on(org_id, job_id, run, pace)
+        if goes_on:
+            self._paces[org_id, job_id, run] = pace
+        return goes_on
+
+    def _went_on(self, org_id: int, job_id: int, run: int, pace: Pace) -> bool:
         until_s = time.monotonic() + STEP_MS_MAX / 1000
-        pace = self._paces.setdefault((org_id, job_id, run), Pace())
         job = self._taken(org_id, job_id, run)
         is_first = True
         tries = 0
@@ -60,10 +67,7 @@ class Runner:
                 return False
             if time.monotonic() > until_s:
                 break
-        goes_on = job is not None and job.state is JobState.RUNNING
-        if not goes_on:
-            del self._paces[org_id, job_id, run]
-        return goes_on
+        return job is not None and job.state is JobState.RUNNING
 
     def give_up(self, org_id: int, job_id: int, run: int, problem: str) -> None:
         """End a job that could not go on for too long."""
@@ -93,12 +97,13 @@ class Runner:
         write = self._works[job.kind].chunk(job, pace.rows)
         wrote_s = time.monotonic()
         with self._database.writing() as tx:
-            others_work = tx.others_work() and not is_first
+            hold_job(tx, job)
+            others_work = others_write(tx) and not is_first
             progress: Progress = write(tx)
             took_ms = round((time.monotonic() - began_s) * 1000)
             after = advance_job(tx, job, progress, now_ms=self._clock(), took_ms=took_ms)
             if not progress.is_last and not progress.tells_others:
-                tx.commit_lazily()
+                commit_lazily(tx)
         pace.went(progress.done, time.monotonic() - wrote_s, others_work=others_work)
         return after
 

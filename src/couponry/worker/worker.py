@@ -20,6 +20,7 @@ from couponry.store import queue
 from couponry.store.engine import StoreError
 from couponry.store.presence import Presence
 from couponry.worker.delivery.deliverer import Deliverer
+from couponry.worker.housekeeping import Housekeeping
 from couponry.worker.reminders import Reminders
 from couponry.worker.runner import Runner
 
@@ -33,11 +34,20 @@ _UNREACHABLE: Final = "the database was in the way for too long"
 class Worker:
     """One per process: DBOS keeps its workflows in the process."""
 
-    def __init__(self, runner: Runner, deliverer: Deliverer, reminders: Reminders, presence: Presence, database_url: str) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        deliverer: Deliverer,
+        reminders: Reminders,
+        housekeeping: Housekeeping,
+        presence: Presence,
+        database_url: str,
+    ) -> None:
         self._runner = runner
         self._deliverer = deliverer
         self._reminders = reminders
         self._presence = presence
+        self._housekeeping = housekeeping
         self._database_url = database_url
         self._stop = threading.Event()
 
@@ -55,6 +65,7 @@ class Worker:
         self._launch()
         self._deliverer.start()
         threading.Thread(target=self._reminders.run, args=(self._stop,), name="reminders", daemon=True).start()
+        threading.Thread(target=self._housekeeping.run, args=(self._stop,), name="housekeeping", daemon=True).start()
         log.info("worker_started", worker=self._presence.name)
         while not self._stop.wait(WORKERS_LOOKED_FOR_MS / 1000):
             self._take_over()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
@@ -191,12 +190,12 @@ class JobFiles:
             return
         job = await self._office.read(lambda tx: read_job(tx, org.id, number) or _unknown(number))
         file = job.file(self._role) if isinstance(job, Job) else None
-        stream = await asyncio.to_thread(_opened, self._folder.written(org.id, number, self._role), file)
-        if isinstance(job, Code) or not isinstance(job, Job) or file is None or stream is None:
+        stream = await asyncio.to_thread(_opened, self._folder, job, file) if isinstance(job, Job) and file else None
+        if not isinstance(job, Job) or file is None or stream is None:
             _refused(job, _unknown(number)).write(resp)
             return
         kind = format_of(job, self._role)
-        resp.content_type, resp.downloadable_as = _TYPES[kind], f"{file.name}.{kind}"
+        resp.content_type, resp.downloadable_as = _TYPES[kind], f"{file.name.removesuffix(f'.{kind}')}.{kind}"
         resp.set_header("X-Content-Type-Options", "nosniff")
         resp.set_stream(stream, file.size_bytes)
 
@@ -222,10 +221,10 @@ def _listed(folder: Folder, org_id: int, values: Sequence[str]) -> Received:
         return Received(path, f"{LIST_COLUMN}.csv", file.tell(), {})
 
 
-def _opened(path: Path, file: JobFile | None) -> Written | None:
-    """The file, unless it has never been written or is not there any more."""
+def _opened(folder: Folder, job: Job, file: JobFile) -> Written | None:
+    """The file, unless it is not there any more."""
     with suppress(FileNotFoundError):
-        return Written(path, file.size_bytes) if file else None
+        return Written(folder.written(job.org_id, job.id, file.role), file.size_bytes)
     return None
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec import Struct
-from sqlalchemy import Table, text
+from sqlalchemy import Table
 
 from couponry.core.limits import IMPORT_CHUNK_ROWS, WRITE_TRIES_MAX
 from couponry.core.problem import Problem
 from couponry.store.bulk.files import ERROR_COLUMNS, CsvReader, ErrorFile, Line
 from couponry.store.bulk.rows import FileUnusable
+from couponry.store.bulk.statistics import count_rows
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, StoreError, WriteTransaction
 
@@ -96,7 +97,7 @@ def _written(database: Database, kind: Kind, lines: Iterable[Line], *, dry_run: 
     remaining, seen, chunks = iter(lines), set[Hashable](), 0
     while chunk := list(islice(remaining, IMPORT_CHUNK_ROWS)):
         if chunks.bit_count() == 1:  # each time that it has doubled
-            _count_rows(database, kind)
+            count_rows(database, kind.tables)
         chunks += 1
         rows = [line.cells for line in chunk if line.problem is None]
         problems, keys = _chunk_written(database, kind, rows, seen, dry_run=dry_run) if rows else ([], seen)
@@ -104,16 +105,7 @@ def _written(database: Database, kind: Kind, lines: Iterable[Line], *, dry_run: 
         of_row = iter(problems)
         for line in chunk:
             yield line, line.problem or next(of_row)
-    _count_rows(database, kind)
-
-
-def _count_rows(database: Database, kind: Kind) -> None:
-    """Tell PostgreSQL's planner how large the tables are by now; it would take them for empty, and read them whole per chunk."""
-    if database.is_sqlite:
-        return
-    with database.writing() as tx:
-        tx.connection.execute(text("SET LOCAL statement_timeout = 0"))
-        tx.connection.execute(text(f"ANALYZE {', '.join(table.name for table in kind.tables)}"))
+    count_rows(database, kind.tables)
 
 
 def _chunk_written(

@@ -57,14 +57,12 @@ def _conditions(org_id: int, segment: Segment | None) -> Sequence[ColumnElement[
         return found
     if segment.loyalty_type is not None:
         found.append(_customer.is_loyalty == (segment.loyalty_type == "loyalty"))
-    for bound, condition in (
-        (segment.registered_from, _customer.registered_ms >= segment.registered_from),
-        (segment.registered_to, _customer.registered_ms <= segment.registered_to),
-        (segment.min_transactions, _customer.transaction_count >= segment.min_transactions),
-        (segment.max_transactions, _customer.transaction_count <= segment.max_transactions),
+    for column, least, most in (
+        (_customer.registered_ms, segment.registered_from, segment.registered_to),
+        (_customer.transaction_count, segment.min_transactions, segment.max_transactions),
     ):
-        if bound is not None:
-            found.append(condition)
+        found += [] if least is None else [column >= least]
+        found += [] if most is None else [column <= most]
     if segment.status_labels:
         found.append(_customer.status_label.in_(segment.status_labels))
     if segment.store_ids:

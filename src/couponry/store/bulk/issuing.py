@@ -5,7 +5,7 @@ order; of two that are not there yet, one collides, and his chunk is decided aga
 it is not locked while a chunk is written; whoever was faster at the cap makes this chunk collide.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +26,7 @@ from couponry.store import schema as t
 from couponry.store.bulk.inserts import insert_alike
 from couponry.store.dialect import Dialect, Trouble
 from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
+from couponry.store.neighbours import commit_lazily, hold_customers
 from couponry.store.rows import coupon_from_row, org_from_rows, series_from_text
 from couponry.store.selects import STANDING_COLUMNS, Selects
 from couponry.store.serials import COUPON, OUTBOX, reserve
@@ -145,7 +146,7 @@ class Issuer:
         """
         org, series = offered.org, offered.series
         tx.stage = Stage.COUPONS
-        tx.hold_customers(org.id)
+        hold_customers(tx, org.id)
         pool = self._pool(tx, offered, len(wanted), order) if _takes_from_pool(series, wanted) else []
         held = self._held(tx, offered, sorted({each.person.customer_id for each in wanted}), order.now_ms)
         before = dict(held.standings)
@@ -315,15 +316,23 @@ def _standings_between() -> Select[Any]:
     return select(*STANDING_COLUMNS).where(*of_series).order_by(standing.customer_id)
 
 
-def ids_ahead(database: Database, org_id: int, coupons: int) -> Ids:
-    """Ids for a chunk, reserved in a transaction of their own: the row that hands them out must not stay locked meanwhile.
+def ids_ahead(database: Database, org_id: int, coupons: int) -> Callable[[WriteTransaction], Ids]:
+    """Ids for a chunk, which gets them in its transaction.
 
-    It need not wait for the disk: whatever uses them is committed after it.
+    On PostgreSQL they are reserved now: the row that hands them out must not stay locked meanwhile. It need not wait for the
+    disk: whatever uses them is committed after it. SQLite has one lock, and would pay for a commit more.
     """
+    if database.is_sqlite:
+        return lambda tx: _reserved(tx, org_id, coupons)
     with database.writing() as tx:
-        tx.commit_lazily()
-        coupon = id_kinds.first_id(id_kinds.COUPON, org_id, reserve(tx, org_id, COUPON, coupons))
-        return Ids(coupon, id_kinds.first_id(id_kinds.REDEMPTION, org_id, reserve(tx, org_id, OUTBOX, 2 * coupons)))
+        commit_lazily(tx)
+        ids = _reserved(tx, org_id, coupons)
+    return lambda _: ids
+
+
+def _reserved(tx: WriteTransaction, org_id: int, coupons: int) -> Ids:
+    coupon = id_kinds.first_id(id_kinds.COUPON, org_id, reserve(tx, org_id, COUPON, coupons))
+    return Ids(coupon, id_kinds.first_id(id_kinds.REDEMPTION, org_id, reserve(tx, org_id, OUTBOX, 2 * coupons)))
 
 
 def make_codes(tx: WriteTransaction, offered: Offered, codes: Sequence[str], ids: Ids, now_ms: int) -> None:

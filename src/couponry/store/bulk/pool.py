@@ -12,6 +12,7 @@ from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk.inserts import insert_alike
 from couponry.store.engine import Database, ReadTransaction, Stage, WriteTransaction
+from couponry.store.neighbours import commit_lazily
 from couponry.store.statements import org_parameter
 
 
@@ -23,15 +24,17 @@ def keys_in_use(tx: ReadTransaction, org_id: int, series_id: int, keys: Sequence
     if not keys:
         return set()
     coupon, wanted = t.coupon.c, tx.dialect.keys("wanted", String())
-    found = select(coupon.code_key).select_from(wanted.probing(t.coupon, "code_key", index="uq_coupon_code"))
-    in_use = found.where(coupon.holder_id == 0, (coupon.revision == 0) | (coupon.series_id != series_id))
+    probed = wanted.probing(t.coupon, "code_key", index="uq_coupon_code")
+    # Of a shared code, one row alone is nobody's.
+    found = select(coupon.code_key, coupon.revision, coupon.series_id).select_from(probed).where(coupon.holder_id == 0)
     bound = {org_parameter().key: org_id, **wanted.bound([(key,) for key in sorted(keys)])}
-    return {key for (key,) in tx.rows(in_use, bound)}
+    return {key for key, revision, owner_id in tx.rows(found, bound) if revision == 0 or owner_id != series_id}
 
 
 def first_coupon_id(database: Database, org_id: int, count: int) -> int:
     """The first of so many ids, reserved at once: nobody is to wait for the row that hands them out while coupons are written."""
     with database.writing() as tx:
+        commit_lazily(tx)  # whatever uses them is committed after it
         return ids.first_id(ids.COUPON, org_id, serials.reserve(tx, org_id, serials.COUPON, count))
 
 

@@ -6,6 +6,7 @@ limit leaves to one of them.
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -55,13 +56,19 @@ _UNKNOWN_TILL: Final = Problem(Code.INVALID_INPUT.number, Code.INVALID_INPUT.mes
 _MISCONFIGURED: Final = Problem(Code.ORG_MISCONFIGURED.number, Code.ORG_MISCONFIGURED.message)
 
 
+@dataclass(slots=True)
+class Look:
+    """What chunks of a dry run have taken so far: the rows as they would be then, and what would be recorded."""
+
+    taken: tuple[State, set[Use]] | None = None
+
+
 class Recorder:
     """Records what is told of redemptions, in a number of statements that does not depend on how many they are."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._selects = Selects(dialect)
         self._versions = Versions()
-        self._taken: tuple[State, set[Use]] | None = None
         self._made_with_coupon = _made(dialect, "uq_redemption_use", "coupon_id", "customer_id")
         self._made_by_customer = _made(dialect, "uq_redemption_customer_use", "customer_id", "series_id", "coupon_id")
         self._new_coupons = dialect.insert(
@@ -86,11 +93,11 @@ class Recorder:
         *,
         request_id: str,
         series_id: int | None = None,
-        goes_on: bool = False,
+        look: Look | None = None,
     ) -> list[Problem | None]:
         """Record each that may be, in this order, and say of the others why not. Of a series alone, if one is given.
 
-        A dry run `goes_on` after its first chunk: what was taken before was undone, and counts all the same; nothing is written.
+        A `look` keeps what is taken, which may be undone. Where it kept something before, that counts, and nothing is written.
         Raises StoreError when somebody was in the way.
         """
         places = _places(tx, org_id, {each.till for each in told})
@@ -100,11 +107,13 @@ class Recorder:
         if org is None:
             return [_MISCONFIGURED for _ in told]
         state, made = batch.state, self._recorded_before(batch, [each for each, _ in sound])
-        if goes_on and self._taken:
-            state, made = _joined(self._taken, state, made)
+        goes_on = look is not None and look.taken is not None
+        if look and look.taken:
+            state, made = _joined(look.taken, state, made)
         else:
             self._reserve_ids(tx, org_id, state, len(sound))
-        self._taken = state, made
+        if look:
+            look.taken = state, made
         recording = Recording(state, org, made, series_id)
         problems = [recording.take(each, claim) if claim else _UNKNOWN_TILL for each, claim in zip(told, claims, strict=True)]
         if not goes_on:
@@ -220,14 +229,16 @@ class Redemptions:
     def __init__(self, org: Org, now_ms: int) -> None:
         self.org, self.now_ms = org, now_ms
         self._recorder: Recorder | None = None
+        self._look = Look()
 
     def write(self, tx: WriteTransaction, rows: list[Cells], seen: set[Hashable]) -> list[Problem | None]:
         """Record each redemption that the limits allow. `seen` holds nothing but that a chunk went before, of a dry run."""
         told = [told_by_import(row, self.org, self.now_ms) for row in rows]
         sound = [each for each in told if not isinstance(each, Problem)]
-        goes_on, recorder = bool(seen), self._recorder or Recorder(tx.dialect)
-        recorded = iter(recorder.record(tx, self.org.id, sound, self.now_ms, request_id="import", goes_on=goes_on))
-        self._recorder = recorder
+        if not seen:
+            self._look = Look()
+        self._recorder = recorder = self._recorder or Recorder(tx.dialect)
+        recorded = iter(recorder.record(tx, self.org.id, sound, self.now_ms, request_id="import", look=self._look))
         seen.add(t.redemption.name)
         return [each if isinstance(each, Problem) else next(recorded) for each in told]
 

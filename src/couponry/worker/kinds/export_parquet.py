@@ -16,6 +16,8 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped] # has no types
 from couponry.core.exporting import Kind
 from couponry.core.limits import EXPORT_GROUP_ROWS, MONEY_SCALE
 
+# A writer keeps pages of all columns in memory.
+_PAGE_BYTES: Final = 256 * 1024
 _MONEY_DIGITS: Final = 19
 _MONEY_DECIMALS: Final = 3
 _TYPES: Final = {
@@ -27,6 +29,8 @@ _TYPES: Final = {
 }
 
 assert MONEY_SCALE == 10**_MONEY_DECIMALS
+# Arrow's own allocator keeps what it has once had; this is a worker, which has other things to do.
+pa.set_memory_pool(pa.system_memory_pool())
 
 
 def header(shape: Mapping[str, Kind]) -> bytes:
@@ -45,7 +49,7 @@ def write_parquet(stream: Path, made: Path) -> None:
     """Turn a stream into a Parquet file on the disk, a group of rows at a time."""
     with stream.open("rb") as opened, os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
         reader = pa.ipc.open_stream(opened)
-        with pq.ParquetWriter(out, reader.schema) as writer:
+        with pq.ParquetWriter(out, reader.schema, data_page_size=_PAGE_BYTES, dictionary_pagesize_limit=_PAGE_BYTES) as writer:
             for batches in _groups(reader):
                 writer.write_table(pa.Table.from_batches(batches), EXPORT_GROUP_ROWS)
         out.flush()

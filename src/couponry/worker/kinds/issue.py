@@ -22,6 +22,7 @@ from couponry.store.bulk.files import ERROR_COLUMNS
 from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted, ids_ahead, make_codes
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
+from couponry.store.neighbours import hold_customers
 from couponry.worker.code_block import CodeBlocks, Drawn, Place
 from couponry.worker.listed import UNKNOWN, CustomerFile
 from couponry.worker.work import Chunk, Desk, JobImpossible
@@ -48,7 +49,7 @@ class Recipients(NamedTuple):
     after: int | None
 
 
-Read = Callable[[WriteTransaction], Recipients]
+Read = Callable[[ReadTransaction], Recipients]
 
 
 class IssueWork:
@@ -73,21 +74,23 @@ class IssueWork:
             people = file.count() if file else audience_size(self._desk.database, job.org_id, request.audience.segment)
             total = people * request.count
         people_max = max(1, rows_max // request.count)
-        drawn, blocks = _NO_CODES, None
-        if offered.series.terms.client_handling_type is Handling.GENERATED:
-            blocks = self._blocks_of(offered)
-            most = people_max * request.count
-            drawn = blocks.draw(cursor.place, most, least=request.count, still_wanted=max(most, total - job.done))
-            people_max = len(drawn.codes) // request.count or people_max  # without codes, all are refused
-        ids = ids_ahead(self._desk.database, job.org_id, people_max * request.count)
+        most = people_max * request.count
         if file:
             read = self._listed(file, offered.org, cursor.after, people_max)
         else:
             read = partial(_window, job.org_id, cursor.after, people_max, request.audience.segment)
+        drawn, blocks = _NO_CODES, None
+        if offered.series.terms.client_handling_type is Handling.GENERATED:
+            blocks = self._blocks_of(offered)
+            if blocks.are_scarce:
+                most = request.count * self._count(read)
+            drawn = blocks.draw(cursor.place, most, still_wanted=total - job.done)
+        ids = ids_ahead(self._desk.database, job.org_id, people_max * request.count)
 
         def write(tx: WriteTransaction) -> Progress:
+            hold_customers(tx, job.org_id)  # before anybody is looked at, who might be merged away then
             try:
-                progress = self._issued(tx, job, request, read(tx), drawn, ids)
+                progress = self._issued(tx, job, request, read(tx), drawn, ids(tx))
             except StoreError as error:
                 if blocks and error.is_code_taken:
                     blocks.are_doubtful = True
@@ -95,6 +98,11 @@ class IssueWork:
             return msgspec.structs.replace(progress, total=total)
 
         return write
+
+    def _count(self, read: Read) -> int:
+        """How many people a chunk will hold, unless somebody joins them."""
+        with self._desk.database.reading() as tx:
+            return sum(isinstance(person, Person) for person in read(tx).people)
 
     def _issued(
         self, tx: WriteTransaction, job: Job, request: IssueRequest, recipients: Recipients, drawn: Drawn, ids: Ids
@@ -155,7 +163,7 @@ class IssueWork:
         names = [row.named for row in page.rows if isinstance(row.named, str)]
         values = [int(name) for name in names] if file.kind == "id" else names
 
-        def read(tx: WriteTransaction) -> Recipients:
+        def read(tx: ReadTransaction) -> Recipients:
             found = self._issuer.people(tx, org.id, file.kind, values) if values else {}
             by_name = {str(value): person for value, person in found.items()}
             people = [row.named if isinstance(row.named, Problem) else by_name.get(row.named, UNKNOWN) for row in page.rows]
@@ -169,14 +177,14 @@ class IssueWork:
             raise JobImpossible("a series with one shared code has no others")
         still = request.count - job.done
         blocks = self._blocks_of(offered)
-        drawn = blocks.draw(cursor.place, min(rows_max, still), least=1, still_wanted=still)
+        drawn = blocks.draw(cursor.place, min(rows_max, still), still_wanted=still)
         if not drawn.codes:
             raise JobImpossible(f"the series has no more codes after {job.done:,}")
         ids = ids_ahead(self._desk.database, job.org_id, len(drawn.codes))
 
         def write(tx: WriteTransaction) -> Progress:
             try:
-                make_codes(tx, self._offered(tx, job), drawn.codes, ids, self._desk.clock())
+                make_codes(tx, self._offered(tx, job), drawn.codes, ids(tx), self._desk.clock())
             except StoreError as error:
                 blocks.are_doubtful |= error.is_code_taken
                 raise
@@ -202,11 +210,12 @@ class IssueWork:
 
     def _blocks_of(self, offered: Offered) -> CodeBlocks:
         key = (offered.org.id, offered.series.id, shape_of(offered.series.terms, offered.org.settings))
-        if key not in self._blocks:
+        found = self._blocks.get(key)
+        if found is None:
             if len(self._blocks) >= _BLOCKS_MAX:
                 self._blocks.clear()
-            self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
-        return self._blocks[key]
+            found = self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
+        return found  # another job may have cleared them meanwhile
 
 
 def _window(org_id: int, after_id: int, most: int, segment: Segment | None, tx: ReadTransaction) -> Recipients:

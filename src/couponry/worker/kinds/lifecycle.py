@@ -18,7 +18,9 @@ from couponry.core.job_requests import ExpiryRequest, RevokeRequest
 from couponry.core.jobs import FileRole, Job, JobFile, JobKind, Progress
 from couponry.core.problem import Problem
 from couponry.core.status import Code
+from couponry.store import schema as t
 from couponry.store.bulk.lifecycle import START, BulkLifecycle, Lot, Occasion, Place, place_of
+from couponry.store.bulk.statistics import count_rows
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.offers import read_series
@@ -65,6 +67,8 @@ class LifecycleWork:
         kind: type[RevokeRequest | ExpiryRequest] = RevokeRequest if job.kind is JobKind.REVOKE else ExpiryRequest
         request = msgspec.convert(job.request, kind)
         file = self._file(job, request.audience)
+        if job.done == 0:
+            count_rows(self._desk.database, (t.coupon, t.customer_series), only_small=True)
         now_ms = self._desk.clock()
         with self._desk.database.reading() as tx:
             series = self._bulk.series(tx, job.org_id, job.series_id, now_ms)

@@ -13,13 +13,16 @@ import msgspec
 from msgspec import Struct
 
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
+from couponry.core.limits import CHUNK_ROWS_MIN
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.redeemed_rows import Told, UploadedRows
 from couponry.core.status import Code
+from couponry.store import schema as t
 from couponry.store.bulk.files import ERROR_COLUMNS, without_apostrophe
 from couponry.store.bulk.redemptions import Recorder
 from couponry.store.bulk.rows import FileUnusable, Row, RowReader, is_text
+from couponry.store.bulk.statistics import FEW_ROWS, count_rows
 from couponry.store.engine import WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.registry import read_org
@@ -73,6 +76,9 @@ class RedeemedWork:
         request = msgspec.convert(job.request, RedeemedUpload)
         file = RedeemedFile(self._desk.folder.upload(job.org_id, request.upload_id), request.columns)
         total = file.count() if job.total is None else job.total
+        if job.done < FEW_ROWS:
+            count_rows(self._desk.database, (t.redemption, t.coupon, t.customer_series), only_small=True)
+        rows_max = min(rows_max, max(CHUNK_ROWS_MIN, job.done))  # while tables are small, large chunks are slow
         now_ms = self._desk.clock()
         with self._desk.database.reading() as tx:
             org = read_org(tx, job.org_id)

@@ -11,15 +11,19 @@ from couponry.core.bulk_issue import row_code
 from couponry.core.codes import code_key
 from couponry.core.generation import shape_of
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
+from couponry.core.limits import CHUNK_ROWS_MIN
 from couponry.core.model import Handling, Org
 from couponry.core.problem import Problem
 from couponry.core.status import Code
 from couponry.core.upload_kinds import DUPLICATE, FileKind, UploadRequest, row_problem, takes
+from couponry.store import schema
 from couponry.store.bulk.files import ERROR_COLUMNS
 from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted
 from couponry.store.bulk.pool import add_codes, first_coupon_id, keys_in_use
+from couponry.store.bulk.statistics import FEW_ROWS, count_rows
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
+from couponry.store.neighbours import hold_customers
 from couponry.store.offers import SeriesUnreadable, read_series
 from couponry.store.registry import read_org
 from couponry.worker.code_block import CodeBlocks, Drawn, Place
@@ -64,6 +68,9 @@ class UploadWork:
         request, cursor = msgspec.convert(job.request, UploadRequest), msgspec.convert(job.cursor, Cursor)
         with self._desk.database.reading() as tx:
             offered = _offered(tx, job)
+        rows_max = min(rows_max, max(CHUNK_ROWS_MIN, job.done))  # while tables are small, large chunks are slow
+        if job.done < FEW_ROWS:
+            count_rows(self._desk.database, (schema.coupon, schema.customer_series), only_small=True)
         file = UploadFile(self._desk.folder.upload(job.org_id, request.upload_id), request)
         if not takes(offered.series.terms, file.kind):
             raise JobImpossible(f"the series takes no {file.kind}")
@@ -71,7 +78,8 @@ class UploadWork:
         blocks, drawn = None, _NO_CODES
         if file.kind is FileKind.CUSTOMERS and offered.series.terms.client_handling_type is Handling.GENERATED:
             blocks = self._blocks_of(offered)
-            drawn = blocks.draw(cursor.place, rows_max, least=1, still_wanted=max(1, total - job.done))
+            still = max(1, total - job.done)
+            drawn = blocks.draw(cursor.place, min(rows_max, still), still_wanted=still)
         page = file.page(offered.org, cursor.after, len(drawn.codes) or rows_max, job.done)
         problems = self._code_problems(job, file, page)
         first_id = first_coupon_id(self._desk.database, job.org_id, max(1, len(page.entries)))
@@ -116,7 +124,7 @@ class UploadWork:
 
     def _issued(self, tx: WriteTransaction, part: Part) -> list[Problem | None]:
         job, entries = part.job, part.page.entries
-        tx.hold_customers(job.org_id)
+        hold_customers(tx, job.org_id)
         names = [entry.name for entry in entries if entry.name is not None]
         people = self._issuer.people(tx, job.org_id, part.file.name_kind, names)
         found = list(part.problems)
@@ -166,11 +174,12 @@ class UploadWork:
 
     def _blocks_of(self, offered: Offered) -> CodeBlocks:
         key = (offered.org.id, offered.series.id, shape_of(offered.series.terms, offered.org.settings))
-        if key not in self._blocks:
+        found = self._blocks.get(key)
+        if found is None:
             if len(self._blocks) >= _BLOCKS_MAX:
                 self._blocks.clear()
-            self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
-        return self._blocks[key]
+            found = self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
+        return found  # another job may have cleared them meanwhile
 
 
 def _offered(tx: ReadTransaction, job: Job) -> Offered:

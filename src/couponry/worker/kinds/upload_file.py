@@ -73,7 +73,7 @@ class UploadFile:
         cells, width = row.cells, len(self.columns)
         if len(cells) != width:
             return self._unreadable(cells, f"row {number}: {len(cells)} cells where the header has {width}")
-        if not all(map(is_text, cells)):
+        if not is_text("".join(cells)):
             return self._unreadable(cells, f"row {number}: it holds a NUL or bytes that are not UTF-8")
         name = code = None
         if self.kind is not FileKind.CODES:

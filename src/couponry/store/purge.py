@@ -1,0 +1,136 @@
+"""What nobody will ask for again is forgotten: answers kept for repeats, codes sent to customers, files received and written.
+
+In ranges of a key, with short statements, so that nobody waits for them. Refusals, events and the jobs themselves stay.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import Column, ColumnElement, Table, case, delete, func, or_, select, true
+
+from couponry.core.jobs import ENDED, FileRole
+from couponry.core.limits import (
+    ANSWER_KEPT_MS_MAX,
+    DERIVED_IDEMPOTENCY_HOURS_MAX,
+    HOUR_MS,
+    PURGE_RANGE_ROWS,
+    VALIDATION_KEPT_MS,
+)
+from couponry.core.problem import Problem
+from couponry.store import schema as t
+from couponry.store.engine import Database, ReadTransaction
+from couponry.store.folder import Folder
+from couponry.store.registry import read_org
+
+# Only what is derived from a bill's number has a blank (`core.idempotency`).
+_DERIVED: Final = t.idempotency.c.digest.like("% %")
+
+
+class Step(NamedTuple):
+    """A range that is done: how much of it was forgotten, and after which key the next begins; None after the last."""
+
+    forgotten: int
+    after: Any
+
+
+def org_ids(database: Database) -> list[int]:
+    """Every org."""
+    with database.reading() as tx:
+        return [row.id for row in tx.rows(select(t.org.c.id).order_by(t.org.c.id), {})]
+
+
+def forget_answers(database: Database, org_id: int, now_ms: int, after: str) -> Step:
+    """Answers that no repeat gets any more (README 10), in the next range of digests.
+
+    One that is replaced meanwhile is young again; one that was read by a batch that replaces it makes it decide again.
+    """
+    with database.reading() as tx:
+        derived_ms = _derived_kept_ms(tx, org_id)
+    digest, created_ms = t.idempotency.c.digest, t.idempotency.c.created_ms
+    is_over = (created_ms < now_ms - derived_ms) | ((created_ms < now_ms - ANSWER_KEPT_MS_MAX) & ~_DERIVED)
+    return _forget(database, org_id, digest, after, is_over)
+
+
+def forget_codes(database: Database, org_id: int, now_ms: int, after: int) -> Step:
+    """Validation codes that were used or have expired a while ago, in the next range of ids."""
+    otp, long_ago_ms = t.otp.c, now_ms - VALIDATION_KEPT_MS
+    is_over = or_(otp.expires_ms < long_ago_ms, otp.used_ms < long_ago_ms)
+    return _forget(database, org_id, otp.id, after, is_over, otp.created_ms < long_ago_ms)
+
+
+def forget_calls(database: Database, org_id: int, now_ms: int, after: int) -> Step:
+    """The same for missed calls, which count for less than a day."""
+    is_over = t.missed_call.c.called_ms < now_ms - VALIDATION_KEPT_MS
+    return _forget(database, org_id, t.missed_call.c.id, after, is_over, is_over)
+
+
+def forget_job_files(database: Database, folder: Folder, org_id: int, before_ms: int, after: int) -> Step:
+    """Files of jobs that had ended before an instant, in the next range of jobs. First the files: a name without one is found."""
+    file, job = t.job_file.c, t.job.c
+    with database.reading() as tx:
+        written = select(file.job_id).distinct().where(file.org_id == org_id, file.job_id > after)
+        ids = [row.job_id for row in tx.rows(written.order_by(file.job_id).limit(PURGE_RANGE_ROWS), {})]
+        is_over = (job.org_id == org_id, job.id.in_(ids), job.state.in_(ENDED), job.updated_ms < before_ms)
+        over = [row.id for row in tx.rows(select(job.id).where(*is_over), {})]
+    for job_id in over:
+        for role in FileRole:
+            folder.written(org_id, job_id, role).unlink(missing_ok=True)
+    if over:
+        with database.writing() as tx:
+            tx.connection.execute(delete(t.job_file).where(file.org_id == org_id, file.job_id.in_(over)))
+    return Step(len(over), ids[-1] if len(ids) == PURGE_RANGE_ROWS else None)
+
+
+def forget_uploads(database: Database, folder: Folder, org_id: int, before_ms: int, after: int) -> Step:
+    """Files that came in before an instant and that no job still reads, in the next range of uploads."""
+    upload, job = t.upload.c, t.job.c
+    with database.reading() as tx:
+        came = select(upload.id).where(upload.org_id == org_id, upload.id > after, upload.created_ms < before_ms)
+        ids = [row.id for row in tx.rows(came.order_by(upload.id).limit(PURGE_RANGE_ROWS), {})]
+        is_wanted = (job.org_id == org_id, job.state.not_in(ENDED))
+        wanted = {_upload_of(row.request) for row in tx.rows(select(job.request).where(*is_wanted), {})} if ids else set()
+    over = [upload_id for upload_id in ids if upload_id not in wanted]
+    for upload_id in over:
+        folder.upload(org_id, upload_id).unlink(missing_ok=True)
+    if over:
+        with database.writing() as tx:
+            tx.connection.execute(delete(t.upload).where(upload.org_id == org_id, upload.id.in_(over)))
+    return Step(len(over), ids[-1] if len(ids) == PURGE_RANGE_ROWS else None)
+
+
+def _forget(
+    database: Database,
+    org_id: int,
+    key: Column[Any],
+    after: str | int,
+    is_over: ColumnElement[bool],
+    is_old: ColumnElement[bool] = true(),  # noqa: B008 - a constant
+) -> Step:
+    """Delete what is over in the next range of a key. Where keys grow with time, nothing is after a range that is not all old."""
+    table = key.table
+    assert isinstance(table, Table)
+    here = (table.c.org_id == org_id, key > after)
+    over, old = (case((condition, 1), else_=0) for condition in (is_over, is_old))
+    rows = select(key, over.label("over"), old.label("old")).where(*here).order_by(key).limit(PURGE_RANGE_ROWS).subquery()
+    with database.reading() as tx:
+        summed = select(func.count(), func.max(rows.c[key.name]), func.sum(rows.c.over), func.sum(rows.c.old))
+        ((count, last, over_count, old_count),) = tx.rows(summed, {})
+    forgotten = 0
+    if over_count:
+        with database.writing() as tx:
+            forgotten = tx.connection.execute(delete(table).where(*here, key <= last, is_over)).rowcount
+    return Step(forgotten, last if count == PURGE_RANGE_ROWS and old_count == count else None)
+
+
+def _derived_kept_ms(tx: ReadTransaction, org_id: int) -> int:
+    """How long an org keeps answers under derived keys; no shorter than others, in case that it is made longer again."""
+    org = read_org(tx, org_id)
+    hours = DERIVED_IDEMPOTENCY_HOURS_MAX if isinstance(org, Problem) else org.settings.derived_idempotency_hours
+    return max(ANSWER_KEPT_MS_MAX, hours * HOUR_MS)
+
+
+def _upload_of(request: str) -> int | None:
+    """The upload that a job reads, or its audience."""
+    asked = msgspec.json.decode(request)
+    found: int | None = asked.get("uploadId") or (asked.get("audience") or {}).get("uploadId")
+    return found
