@@ -21,7 +21,7 @@ NUMBERS: Final = {
     *(640, 642, 1001, 1002, 1003, 1007, 1014, 1016, 1032, 1033, 8011, 8013, 8015, 8069),
     *range(786, 800),
 }
-TOPICS: Final = {"v1.1", "messages"}
+TOPICS: Final = {"v1.1"}
 MENTION: Final = re.compile(r"\bCode\.([A-Z][A-Z0-9_]+)\b")
 NUMBER: Final = re.compile(r"(?<![\w.])[0-9]{3,5}(?![\w.])")
 HERE: Final = Path(__file__)

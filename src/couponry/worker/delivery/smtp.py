@@ -18,7 +18,7 @@ from couponry.core.emails import Email
 from couponry.worker.delivery.attempts import DELIVERED, Attempt
 
 _KEPT_S: Final = 20.0
-_POLICY: Final = compat32.clone(linesep="\r\n")
+_FORM: Final = compat32.clone(linesep="\r\n")
 _REFUSED_FOR_GOOD: Final = 500
 
 
@@ -117,7 +117,7 @@ class Smtp:
         if mail.html:
             html = MIMEText(mail.html, "html", "utf-8")
             message.attach(_with_images(html, mail) if mail.codes else html)
-        return message.as_bytes(policy=_POLICY)
+        return message.as_bytes(policy=_FORM)
 
 
 def _with_images(html: MIMEText, mail: Email) -> MIMEMultipart:

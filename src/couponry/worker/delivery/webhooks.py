@@ -1,6 +1,6 @@
 """One attempt to tell a webhook: a signed POST over a kept connection, to an address that is for everybody (events 2).
 
-By aiohttp: `httpcore`, which the hooks are asked through, is several times slower and stays so with many connections (ADR 24).
+By aiohttp: `httpcore`, which the hooks are asked through, is several times slower and stays so with many connections (ADR 26).
 """
 
 import asyncio
