@@ -111,7 +111,7 @@ QUIET_CHUNKS: Final = 5
 JOBS_AT_ONCE: Final = 2
 EVENT_COUPONS_MAX: Final = 500
 CODE_BLOCK: Final = 500_000
-AUDIENCE_COUNTED_AT_ONCE: Final = 1_000_000
+AUDIENCE_COUNTED_AT_ONCE: Final = 50_000
 # Where few rows are wanted, an export looks at so many for each that a chunk may have. A row group of a Parquet file is held in
 # memory as it is written, and so are the terms of series that are read at once.
 EXPORT_KEYS_PER_ROW: Final = 5
