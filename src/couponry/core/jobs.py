@@ -100,7 +100,8 @@ class Job(Struct, frozen=True, kw_only=True):
 class Progress(Struct, frozen=True, kw_only=True):
     """What a chunk adds to its job: `done` rows, of which `ok` and `failed`; `files` are whole new sizes, not what was added.
 
-    `tells_others` when it wrote what may leave the process at once, which must not be lost after that.
+    `tells_others` when its commit must lie on the disk before anything follows: what it wrote may leave the process at once, or
+    the next chunk takes away what this one would need again.
     """
 
     cursor: dict[str, Any]

@@ -24,6 +24,10 @@ _STAMP: Final = "%Y_%m_%d_%H_%M_%S"
 _LEFT_BEHIND_S: Final = 2 * UPLOAD_READ_MS_MAX / 1000
 
 
+class FileLost(Exception):
+    """What is committed of a file is not there: it was removed, or this process sees another folder; the message says so."""
+
+
 class Folder:
     """Where files lie below `root`."""
 
@@ -59,7 +63,7 @@ class Folder:
     def append(self, job: Job, file: JobFile, lines: Iterable[bytes]) -> JobFile:
         """Write on after what is committed of a job's file, and see that it lies on the disk; the file with its new size.
 
-        What an uncommitted chunk had written is cut off first.
+        What an uncommitted chunk had written is cut off first. Raises FileLost.
         """
         size_bytes = _appended(self.written(job.org_id, job.id, file.role), file.size_bytes, lines)
         return JobFile(file.role, file.name, size_bytes)
@@ -96,12 +100,17 @@ class Folder:
 
 def _appended(path: Path, size_bytes: int, lines: Iterable[bytes]) -> int:
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as opened:
+        if opened.seek(0, os.SEEK_END) < size_bytes:
+            raise FileLost(f"the file {path.name} is not there as it was written; all workers must see the same folder of files")
         opened.truncate(size_bytes)
         opened.seek(size_bytes)
         opened.writelines(lines)
         opened.flush()
         os.fsync(opened.fileno())
-        return opened.tell()
+        written_bytes = opened.tell()
+    if not size_bytes:
+        _fsync_folder(path.parent)
+    return written_bytes
 
 
 def _fsync_folder(path: Path) -> None:

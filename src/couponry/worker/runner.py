@@ -10,6 +10,7 @@ from couponry.core.jobs import ENDED, Job, JobKind, JobState, Progress
 from couponry.core.limits import JOBS_AT_ONCE, STEP_MS_MAX, WRITE_TRIES_MAX
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, StoreError
+from couponry.store.folder import FileLost
 from couponry.store.jobs import advance_job, begin_job, fail_job, hold_job, read_job
 from couponry.store.neighbours import commit_lazily, others_write
 from couponry.worker.pace import Pace
@@ -52,7 +53,7 @@ class Runner:
                 with self._chunks:
                     job = self._advanced(job, pace, is_first=is_first)
                 tries, is_first = 0, False
-            except JobImpossible as error:
+            except (JobImpossible, FileLost) as error:
                 self._fail(job, str(error))
                 return False
             except StoreError as error:

@@ -1,7 +1,7 @@
 """Exports (`core.exporting`): rows are taken out page by page, and a chunk is a page.
 
 A CSV grows with its job. For a Parquet file rows are spooled first; when all are there, they become the file in one chunk, and
-the spool goes in the next, when the job no longer needs it whatever happens.
+the spool goes in the next: the commit before lies on the disk, so that the job no longer needs it whatever happens.
 """
 
 from types import ModuleType
@@ -91,7 +91,8 @@ class ExportWork:
 
         def write(tx: WriteTransaction) -> Progress:
             file = self._folder.put(job, _result(tx, job, request), made)
-            return Progress(cursor=msgspec.to_builtins(_Cursor("tidy")), files=(file,))
+            cursor = msgspec.to_builtins(_Cursor("tidy"))
+            return Progress(cursor=cursor, files=(file,), tells_others=True)
 
         return write
 
