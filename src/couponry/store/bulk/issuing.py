@@ -49,7 +49,6 @@ _IDENTIFIERS: Final = {
     "cardExternalId": t.customer.c.card_external_id,
 }
 _GAPS_MAX: Final = 4
-_NEW: Final = ("id", "code", "code_key", "customer_id")
 _STRIPE: Final = t.STRIPES - 1
 """Where bulk issues count an uncapped series."""
 
@@ -238,15 +237,14 @@ class Issuer:
         }
         if series.terms.client_handling_type is Handling.SHARED:
             code = series.terms.generic_code or ""
-            rows_new = list(zip(coupon_ids, people, people, strict=True))
-            insert_alike(
-                tx, t.coupon, ("id", "holder_id", "customer_id"), rows_new, {"code": code, "code_key": code_key(code), **alike}
-            )
+            shared = {"code": code, "code_key": code_key(code), **alike}
+            records = sorted(zip(people, people, coupon_ids, strict=True))  # as the ledger: two who insert alike wait in line
+            insert_alike(tx, t.coupon, ("holder_id", "customer_id", "id"), records, shared)
         else:
             own = [each.code for each in issued if each.code is not None]
             texts = own or codes[: len(issued)]
-            keys = map(code_key, texts)
-            insert_alike(tx, t.coupon, _NEW, list(zip(coupon_ids, texts, keys, people, strict=True)), alike)
+            rows_new = sorted(zip(map(code_key, texts), texts, people, coupon_ids, strict=True))
+            insert_alike(tx, t.coupon, ("code_key", "code", "customer_id", "id"), rows_new, alike)
         return list(coupon_ids)
 
     def _write_counts(
