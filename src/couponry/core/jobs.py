@@ -100,12 +100,14 @@ class Job(Struct, frozen=True, kw_only=True):
 class Progress(Struct, frozen=True, kw_only=True):
     """What a chunk adds to its job: `done` rows, of which `ok` and `failed`; `files` are whole new sizes, not what was added.
 
+    `looked` is how many rows it cost, where those that it passed over are not `done`.
     `tells_others` when its commit must lie on the disk before anything follows: what it wrote may leave the process at once, or
     the next chunk takes away what this one would need again.
     """
 
     cursor: dict[str, Any]
     done: int = 0
+    looked: int = 0
     ok: int = 0
     failed: int = 0
     by_code: dict[str, int] = {}

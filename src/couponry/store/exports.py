@@ -79,11 +79,12 @@ class Place(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True):
-    """Some rows, and where to go on; None when there is nothing more."""
+    """Some rows, and where to go on; None when there is nothing more. `looked` is how many rows were looked at for them."""
 
     columns: Columns
     rows: int
     next: Place | None
+    looked: int = 0
 
 
 class _Known(Struct, frozen=True):
@@ -135,7 +136,8 @@ class Exports:
             following: Place | None = Place(place.series_id, reached)
         else:
             following = Place(place.series_id + 1) if request.campaign_id is not None and place.series_id else None
-        return Page(self._columns(tx, org_id, request, rows), len(rows), following)
+        looked = len(rows) if reached is None else rows_max
+        return Page(self._columns(tx, org_id, request, rows), len(rows), following, looked)
 
     def _walked(
         self, tx: ReadTransaction, org_id: int, request: ExportRequest, place: Place, rows_max: int

@@ -105,7 +105,7 @@ class Runner:
             after = advance_job(tx, job, progress, now_ms=self._clock(), took_ms=took_ms)
             if not progress.is_last and not progress.tells_others:
                 commit_lazily(tx)
-        pace.went(progress.done, time.monotonic() - wrote_s, others_work=others_work)
+        pace.went(max(progress.done, progress.looked), time.monotonic() - wrote_s, others_work=others_work)
         return after
 
     def _fail(self, job: Job, problem: str) -> None:

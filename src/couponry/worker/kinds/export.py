@@ -117,4 +117,12 @@ def _result(tx: WriteTransaction, job: Job, request: ExportRequest) -> JobFile:
 
 def _progress(job: Job, cursor: _Cursor, page: Page, files: tuple[JobFile, ...] = (), *, is_last: bool = False) -> Progress:
     total = job.done + page.rows if page.next is None else None
-    return Progress(cursor=msgspec.to_builtins(cursor), done=page.rows, ok=page.rows, total=total, files=files, is_last=is_last)
+    return Progress(
+        cursor=msgspec.to_builtins(cursor),
+        done=page.rows,
+        looked=page.looked,
+        ok=page.rows,
+        total=total,
+        files=files,
+        is_last=is_last,
+    )

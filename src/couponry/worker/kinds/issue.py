@@ -41,12 +41,13 @@ class Cursor(Struct, frozen=True, rename="camel"):
 class Recipients(NamedTuple):
     """Whom a chunk is for, or why a row is for nobody. `cells` are what the error file repeats of each.
 
-    `after` is where the next chunk begins, None when there is none.
+    `after` is where the next chunk begins, None when there is none. `looked` is how many rows or customers were looked at.
     """
 
     people: Sequence[Person | Problem]
     cells: Callable[[int], Sequence[object]]
     after: int | None
+    looked: int
 
 
 Read = Callable[[ReadTransaction], Recipients]
@@ -127,12 +128,13 @@ class IssueWork:
         return Progress(
             cursor=msgspec.to_builtins(Cursor(recipients.after or 0, drawn.after(ok))),
             done=done,
+            looked=recipients.looked * per_person,
             ok=ok,
             failed=done - ok,
             by_code=dict(by_code),
             files=self._told(tx, job, request, recipients, failed),
             is_last=recipients.after is None,
-            tells_others=request.send,
+            tells_others=ok > 0,
         )
 
     def _told(
@@ -167,7 +169,7 @@ class IssueWork:
             found = self._issuer.people(tx, org.id, file.kind, values) if values else {}
             by_name = {str(value): person for value, person in found.items()}
             people = [row.named if isinstance(row.named, Problem) else by_name.get(row.named, UNKNOWN) for row in page.rows]
-            return Recipients(people, lambda row: page.rows[row].cells, None if page.is_last else page.after)
+            return Recipients(people, lambda row: page.rows[row].cells, None if page.is_last else page.after, len(people))
 
         return read
 
@@ -220,7 +222,7 @@ class IssueWork:
 
 def _window(org_id: int, after_id: int, most: int, segment: Segment | None, tx: ReadTransaction) -> Recipients:
     people, after = people_after(tx, org_id, after_id, most, segment)
-    return Recipients(people, lambda row: (people[row].customer_id,), after)
+    return Recipients(people, lambda row: (people[row].customer_id,), after, len(people) if after is None else most)
 
 
 def _failures(
