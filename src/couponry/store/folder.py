@@ -5,7 +5,7 @@ Paths are made of ids alone; no name that somebody sent is ever part of one. Fil
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,6 +71,11 @@ class Folder:
     def append_rows(self, job: Job, file: JobFile, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> JobFile:
         """The same with rows of a CSV, whose header comes first; formulas are made harmless."""
         return self.append(job, file, csv_lines(([columns] if not file.size_bytes else []), rows))
+
+    def kept(self, org_id: int) -> Iterator[Path]:
+        """All files of an org, but those that are still coming in."""
+        for kind in ("jobs", "uploads"):
+            yield from self._inside(kind, org_id).iterdir()
 
     def spool(self, org_id: int, job_id: int) -> Path:
         """What a job gathers for a file that can only be written as a whole; nobody can fetch it."""
