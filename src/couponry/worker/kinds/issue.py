@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from couponry.core.audience import Audience, Segment
 from couponry.core.bulk_issue import Person, row_code
-from couponry.core.generation import shape_of
 from couponry.core.job_requests import IssueRequest
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
 from couponry.core.model import Handling, Org
@@ -23,12 +22,9 @@ from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted, ids
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.neighbours import hold_customers
-from couponry.worker.code_block import CodeBlocks, Drawn, Place
+from couponry.worker.code_block import NO_CODES, Drawn, OpenSeries, Place
 from couponry.worker.listed import UNKNOWN, CustomerFile
 from couponry.worker.work import Chunk, Desk, JobImpossible
-
-_BLOCKS_MAX: Final = 8
-_NO_CODES: Final = Drawn([], [], Place())
 
 
 class Cursor(Struct, frozen=True, rename="camel"):
@@ -56,10 +52,10 @@ Read = Callable[[ReadTransaction], Recipients]
 class IssueWork:
     """Each chunk is decided like an issue over the API, a customer at a time (`store.bulk.issuing`)."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, open_series: OpenSeries) -> None:
         self._desk = desk
         self._issuer = Issuer(desk.database.dialect)
-        self._blocks: dict[object, CodeBlocks] = {}
+        self._open_series = open_series
 
     def chunk(self, job: Job, rows_max: int) -> Chunk:
         """Draw the codes before; whom they are for is looked up when they are written."""
@@ -80,9 +76,9 @@ class IssueWork:
             read = self._listed(file, offered.org, cursor.after, people_max)
         else:
             read = partial(_window, job.org_id, cursor.after, people_max, request.audience.segment)
-        drawn, blocks = _NO_CODES, None
+        drawn, blocks = NO_CODES, None
         if offered.series.terms.client_handling_type is Handling.GENERATED:
-            blocks = self._blocks_of(offered)
+            blocks = self._open_series.blocks_of(offered)
             if blocks.are_scarce:
                 most = request.count * self._count(read)
             drawn = blocks.draw(cursor.place, most, still_wanted=total - job.done)
@@ -178,7 +174,7 @@ class IssueWork:
         if offered.series.terms.client_handling_type is Handling.SHARED:
             raise JobImpossible("a series with one shared code has no others")
         still = request.count - job.done
-        blocks = self._blocks_of(offered)
+        blocks = self._open_series.blocks_of(offered)
         drawn = blocks.draw(cursor.place, min(rows_max, still), still_wanted=still)
         if not drawn.codes:
             raise JobImpossible(f"the series has no more codes after {job.done:,}")
@@ -209,15 +205,6 @@ class IssueWork:
         if isinstance(offered, Code):
             raise JobImpossible(f"{offered.number} {offered.message}")
         return offered
-
-    def _blocks_of(self, offered: Offered) -> CodeBlocks:
-        key = (offered.org.id, offered.series.id, shape_of(offered.series.terms, offered.org.settings))
-        found = self._blocks.get(key)
-        if found is None:
-            if len(self._blocks) >= _BLOCKS_MAX:
-                self._blocks.clear()
-            found = self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
-        return found  # another job may have cleared them meanwhile
 
 
 def _window(org_id: int, after_id: int, most: int, segment: Segment | None, tx: ReadTransaction) -> Recipients:
