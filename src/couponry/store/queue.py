@@ -78,7 +78,7 @@ def forget_ended(database: Database, before_ms: int) -> int:
 
 
 def _client(tx: WriteTransaction) -> "DBOSClient":
-    """A client that opens no connection of its own; one for each engine."""
+    """A client that opens no connection of its own; one for each of ours."""
     from dbos import DBOSClient  # noqa: PLC0415 - see above
 
     info: dict[str, Any] = tx.connection.info

@@ -18,7 +18,8 @@ from couponry.core.series import Series
 from couponry.core.status import Code
 from couponry.store.bulk.audience import audience_size, people_after
 from couponry.store.bulk.files import ERROR_COLUMNS
-from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted, ids_ahead, make_codes
+from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted, ids_ahead
+from couponry.store.bulk.pool import add_codes
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.neighbours import hold_customers
@@ -182,7 +183,8 @@ class IssueWork:
 
         def write(tx: WriteTransaction) -> Progress:
             try:
-                make_codes(tx, self._offered(tx, job), drawn.codes, ids(tx), self._desk.clock())
+                series = self._offered(tx, job).series
+                add_codes(tx, job.org_id, series, drawn.codes, ids(tx).coupon, self._desk.clock())
             except StoreError as error:
                 blocks.are_doubtful |= error.is_code_taken
                 raise
