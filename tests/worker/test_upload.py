@@ -83,6 +83,16 @@ def test_codes_that_cannot_be_are_told_with_their_reason(office: Office) -> None
     assert file.name.startswith(f"error_{office.org_id}_{series_id}2031_03_10_12_50_00")
 
 
+def test_numbers_with_a_sign_are_prefixed_and_read_again(office: Office) -> None:
+    """To the letter of upload 4: what comes back from an error file is what was sent."""
+    series_id = pool(office)
+    job = uploaded(office, series_id, "who,code\n+919812399999,-5\n", "MOBILE")
+    assert errors(office, job) == ["'+919812399999,'-5,701,unknown identifier"]
+    mended = errors(office, job)[0].replace("99999", "00001").rsplit(",", 2)[0]
+    assert uploaded(office, series_id, f"who,code\n{mended}\n", "MOBILE").ok == 1
+    assert [code for code, *_ in coupons(office, series_id)] == ["-5"]
+
+
 def test_an_external_series_takes_codes_and_nobody(office: Office) -> None:
     office.shop.series(seriesCode="EXT", externalIssual="true")
     series_id = office.series_id("EXT")

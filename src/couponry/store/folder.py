@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 
 from couponry.core.jobs import FileRole, Job, JobFile
 from couponry.core.limits import UPLOAD_READ_MS_MAX
-from couponry.store.bulk.files import csv_lines
+from couponry.store.bulk.files import csv_lines, harmless, harmless_to_the_letter
 from couponry.store.engine import ReadTransaction
 from couponry.store.jobs import find_file
 
@@ -69,8 +69,9 @@ class Folder:
         return JobFile(file.role, file.name, size_bytes)
 
     def append_rows(self, job: Job, file: JobFile, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> JobFile:
-        """The same with rows of a CSV, whose header comes first; formulas are made harmless."""
-        return self.append(job, file, csv_lines(([columns] if not file.size_bytes else []), rows))
+        """The same with rows of a CSV, whose header comes first; formulas are made harmless, as upload 4 has it in its files."""
+        made = harmless if file.role is FileRole.RESULT else harmless_to_the_letter
+        return self.append(job, file, csv_lines(([columns] if not file.size_bytes else []), rows, made=made))
 
     def kept(self, org_id: int) -> Iterator[Path]:
         """All files of an org, but those that are still coming in."""
