@@ -94,10 +94,6 @@ class Folder:
         _fsync_folder(path.parent)
         return JobFile(file.role, file.name, size_bytes)
 
-    def create(self, path: Path) -> BinaryIO:
-        """A new file to write to, for its owner only."""
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
     def _inside(self, kind: str, org_id: int) -> Path:
         path = self._root / kind / str(org_id)
         path.mkdir(_PRIVATE, parents=True, exist_ok=True)
