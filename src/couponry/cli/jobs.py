@@ -57,7 +57,7 @@ def issue(
     body = decoded(wanted, IssueBody)
     with orders(org_id, waits=not no_wait) as at:
         listing = CustomerList(customers, identifier, column) if customers else None
-        job_id = at.place(or_refuse(issue_of(body, at.org)).order, listing)
+        job_id = at.place(or_refuse(issue_of(body, at.org)).order, listing, waits=not no_wait)
         at.finish(job_id, wait=not no_wait, result=out, customers=listing)
 
 
@@ -99,7 +99,7 @@ def revoke(
     body = decoded({"seriesId": series_id, "coupons": _which(coupons, customers)}, RevokeBody)
     with orders(org_id, waits=not no_wait) as at:
         listing = CustomerList(customers, identifier, column) if customers else None
-        job_id = at.place(or_refuse(revoke_of(body, at.org)).order, listing)
+        job_id = at.place(or_refuse(revoke_of(body, at.org)).order, listing, waits=not no_wait)
         at.finish(job_id, wait=not no_wait, customers=listing)
 
 
@@ -120,7 +120,7 @@ def expire(
     body = decoded(wanted, ExpiryBody)
     with orders(org_id, waits=not no_wait) as at:
         listing = CustomerList(customers, identifier, column) if customers else None
-        job_id = at.place(or_refuse(expiry_of(body, at.org)).order, listing)
+        job_id = at.place(or_refuse(expiry_of(body, at.org)).order, listing, waits=not no_wait)
         at.finish(job_id, wait=not no_wait, customers=listing)
 
 
