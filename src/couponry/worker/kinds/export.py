@@ -13,8 +13,9 @@ from msgspec import Struct
 from couponry.core.exporting import COLUMNS, Calendar, ExportRequest, FileFormat
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
 from couponry.store.engine import WriteTransaction
-from couponry.store.exports import Exports, Page, Place, problem, zone_of
+from couponry.store.exports import Exports, Page, Place, zone_of
 from couponry.store.folder import file_of
+from couponry.store.ordering import export_problem
 from couponry.worker.kinds import export_csv
 from couponry.worker.work import Chunk, Desk, JobImpossible
 
@@ -54,7 +55,7 @@ class ExportWork:
 
     def _rows(self, job: Job, request: ExportRequest, cursor: _Cursor, rows_max: int) -> Chunk:
         with self._database.reading() as tx:
-            refused = problem(tx, job.org_id, request)
+            refused = export_problem(tx, job.org_id, request)
             if refused:
                 raise JobImpossible(refused.text)
             zone = zone_of(tx, job.org_id)
