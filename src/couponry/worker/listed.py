@@ -90,7 +90,7 @@ class CustomerFile:
 
 def _header(reader: RowReader) -> list[str]:
     header = next(iter(reader), Row([]))
-    if not any(header.cells):
+    if header.problem or not any(header.cells):
         raise JobImpossible(header.problem or "the file of customers is empty; its first line must name the columns")
     return header.cells
 
