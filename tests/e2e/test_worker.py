@@ -156,6 +156,20 @@ def test_the_servers_worker_killed(jobs: Jobs) -> None:
         wait_until(lambda: not is_there(another), "the end of the worker", 10)
 
 
+@on_sqlite
+def test_the_servers_worker_comes_late(installation: Installation) -> None:
+    """Where another was there first, the server's own takes its place once that one is gone."""
+    jobs = Jobs(installation, 500)
+    with closing(jobs.database), jobs.worker() as first:
+        jobs.check(jobs.ask())
+        with installation.serve() as server:
+            wait_until(lambda: not workers_of(server.id), "the end of the one that is not wanted")
+            first.kill()
+            jobs.offer(ORG, "LATER")
+            jobs.check(jobs.ask("LATER"), "LATER")
+            assert workers_of(server.id)
+
+
 @on_postgresql
 def test_another_worker_takes_over(jobs: Jobs) -> None:
     job_id = jobs.ask()
