@@ -170,7 +170,7 @@ def test_files_have_names_of_their_own(stocked: Office) -> None:
         assert file
         names.append(file.name)
     assert len(set(names)) == 3
-    assert re.fullmatch(rf"coupons_{stocked.org_id}_{stocked.series_id('MON')}2031_03_10_12_50_00\.csv", names[0])
+    assert re.fullmatch(rf"coupons_{stocked.org_id}_{stocked.series_id('MON')}2031_03_10_18_20_00\.csv", names[0])
 
 
 def test_what_nobody_can_export_ends_the_job(office: Office) -> None:

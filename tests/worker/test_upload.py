@@ -82,7 +82,7 @@ def test_codes_that_cannot_be_are_told_with_their_reason(office: Office) -> None
     ]
     assert (job.ok, job.failed, job.by_code) == (1, 7, {"633": 2, "702": 4, "629": 1})
     (file,) = job.files
-    assert file.name.startswith(f"error_{office.org_id}_{series_id}2031_03_10_12_50_00")
+    assert file.name.startswith(f"error_{office.org_id}_{series_id}2031_03_10_18_20_00")
 
 
 def test_numbers_with_a_sign_are_prefixed_and_read_again(office: Office) -> None:

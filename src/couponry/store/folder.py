@@ -16,6 +16,7 @@ from couponry.core.jobs import FileRole, Job, JobFile
 from couponry.core.limits import UPLOAD_READ_MS_MAX
 from couponry.store.bulk.files import csv_lines, harmless, harmless_to_the_letter
 from couponry.store.engine import ReadTransaction
+from couponry.store.exports import zone_of
 from couponry.store.jobs import find_file
 
 _PRIVATE: Final = 0o700
@@ -127,14 +128,14 @@ def file_of(tx: ReadTransaction, job: Job, role: FileRole, prefix: str, suffix: 
     """A job's file of this role: the one that it writes already, or a new name that no other job has.
 
     A name is `<prefix>_<org>_<series><YYYY_MM_DD_HH_MM_SS><suffix>` (upload 4), of the second in which the job was made or the
-    next free.
+    next free, in the org's zone.
     """
     begun = job.file(role)
     if begun:
         return begun
-    made = datetime.fromtimestamp(job.created_ms // 1000, UTC)
+    made, zone = datetime.fromtimestamp(job.created_ms // 1000, UTC), zone_of(tx, job.org_id) or UTC
     while True:
-        name = f"{prefix}_{job.org_id}_{job.series_id or ''}{made.strftime(_STAMP)}{suffix}"
+        name = f"{prefix}_{job.org_id}_{job.series_id or ''}{made.astimezone(zone).strftime(_STAMP)}{suffix}"
         if find_file(tx, job.org_id, name) is None:
             return JobFile(role, name, 0)
         made += timedelta(seconds=1)

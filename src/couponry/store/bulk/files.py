@@ -49,7 +49,10 @@ class CsvReader:
     def __iter__(self) -> Iterator[Line]:
         for cells, problem in self._reader:
             if problem:
-                yield Line(dict(zip(self.columns, cells, strict=False)), Problem(UNREADABLE, "Invalid Input", f"line {self._reader.line}: {problem}"))
+                yield Line(
+                    dict(zip(self.columns, cells, strict=False)),
+                    Problem(UNREADABLE, "Invalid Input", f"line {self._reader.line}: {problem}"),
+                )
             else:
                 yield self._line(cells)
 
