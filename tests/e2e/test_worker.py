@@ -170,6 +170,22 @@ def test_the_servers_worker_comes_late(installation: Installation) -> None:
             assert workers_of(server.id)
 
 
+def test_given_up_by_the_queue(installation: Installation) -> None:
+    """A job whose workflow is dead fails, and may be resumed."""
+    jobs = Jobs(installation, 500)
+    with closing(jobs.database):
+        job_id = jobs.ask()
+        with jobs.database.writing() as tx:
+            table = "workflow_status" if jobs.database.is_sqlite else "dbos.workflow_status"
+            tx.connection.exec_driver_sql(f"UPDATE {table} SET status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'")
+        with jobs.worker():
+            job = jobs.await_end(job_id)
+            assert job.state is JobState.FAILED
+            assert job.problem.startswith("workers ended")
+            jobs.move(job_id, JobState.QUEUED)
+            jobs.check(job_id)
+
+
 @on_postgresql
 def test_another_worker_takes_over(jobs: Jobs) -> None:
     job_id = jobs.ask()

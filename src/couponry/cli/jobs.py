@@ -154,7 +154,7 @@ def pause(org_id: OrgId, job_id: JobId) -> None:
 
 @jobs.command()
 def resume(org_id: OrgId, job_id: JobId) -> None:
-    """Let a paused job go on, as soon as a worker is free."""
+    """Let a paused or failed job go on, as soon as a worker is free."""
     _move(org_id, job_id, JobState.QUEUED)
 
 

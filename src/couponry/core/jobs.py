@@ -22,7 +22,7 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands. A paused one may be resumed; those in `ENDED` stay as they are."""
+    """Where a job stands. A paused one may be resumed, and so may a failed one; others in `ENDED` stay as they are."""
 
     QUEUED = "queued"
     RUNNING = "running"

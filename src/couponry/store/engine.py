@@ -46,8 +46,12 @@ class StoreError(Exception):
         super().__init__(f"{trouble.name.lower()} while at {stage.name.lower()}{cause and f': {cause}'}")
         self.trouble = trouble
         self.stage = stage
+        self._cause = cause
         self.is_code_taken = is_code_taken
         """Whether a new coupon's code collided with one that is there."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoreError, (self.trouble, self.stage, self._cause), {"is_code_taken": self.is_code_taken}
 
 
 class ReadTransaction:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from threading import Semaphore
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from couponry.core.jobs import ENDED, Job, JobKind, JobState, Progress
 from couponry.core.limits import JOBS_AT_ONCE, STEP_MS_MAX, WRITE_TRIES_MAX
 from couponry.store.dialect import Trouble
-from couponry.store.engine import Database, StoreError
+from couponry.store.engine import Database, Stage, StoreError
 from couponry.store.folder import FileLost
 from couponry.store.jobs import advance_job, begin_job, fail_job, hold_job, read_job
 from couponry.store.neighbours import commit_lazily, others_write
@@ -38,7 +39,10 @@ class Runner:
         the database was in the way for too long; to try again later is safe.
         """
         pace = self._paces.pop((org_id, job_id, run), None) or Pace()
-        goes_on = self._went_on(org_id, job_id, run, pace)
+        try:
+            goes_on = self._went_on(org_id, job_id, run, pace)
+        except StoreError as error:
+            raise copy(error) from None  # DBOS logs all that led to it, and a driver's text may hold a row
         if goes_on:
             self._paces[org_id, job_id, run] = pace
         return goes_on
@@ -62,6 +66,9 @@ class Runner:
                 if error.trouble is not Trouble.CONFLICT or tries >= WRITE_TRIES_MAX:
                     raise
                 job = self._taken(org_id, job_id, run)
+            except OSError as error:  # a full disk, most likely: as the database's own trouble
+                log.warning("chunk_failed", org_id=org_id, job_id=job_id, attempt=tries, cause=repr(error))
+                raise StoreError(Trouble.BROKEN, Stage.COUNTERS, f"{type(error).__name__} {error.errno}") from error
             except Exception:
                 log.exception("job_broken", org_id=org_id, job_id=job_id)
                 self._fail(job, BROKEN)
@@ -72,9 +79,12 @@ class Runner:
 
     def give_up(self, org_id: int, job_id: int, run: int, problem: str) -> None:
         """End a job that could not go on for too long."""
-        job = self._taken(org_id, job_id, run)
-        if job:
-            self._fail(job, problem)
+        try:
+            job = self._taken(org_id, job_id, run)
+            if job:
+                self._fail(job, problem)
+        except StoreError as error:
+            raise copy(error) from None  # as above
 
     def stop(self, wait_s_max: float) -> None:
         """Let the chunks under way finish, and begin no other, for good."""
