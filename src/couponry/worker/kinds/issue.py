@@ -131,7 +131,6 @@ class IssueWork:
             by_code=dict(by_code),
             files=self._told(tx, job, request, recipients, failed),
             is_last=recipients.after is None,
-            tells_others=ok > 0,
         )
 
     def _told(

@@ -92,7 +92,6 @@ class LifecycleWork:
                 total=done if part.is_last else max(total, done),
                 files=self._errors(tx, job, file, part),
                 is_last=part.is_last,
-                tells_others=ok > 0,
             )
 
         return write
