@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from copy import copy
-from threading import Semaphore
+from functools import partial
 
 import structlog
 
@@ -15,6 +15,7 @@ from couponry.store.folder import FileLost
 from couponry.store.jobs import advance_job, begin_job, fail_job, hold_job, read_job
 from couponry.store.neighbours import commit_lazily, others_write
 from couponry.worker.pace import Pace
+from couponry.worker.turns import Turns
 from couponry.worker.work import JobImpossible, Work
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ class Runner:
         self._works = works
         self._clock = clock
         self._paces: dict[tuple[int, int, int], Pace] = {}
-        self._chunks = Semaphore(JOBS_AT_ONCE)
+        self._chunks = Turns(JOBS_AT_ONCE)
 
     def step(self, org_id: int, job_id: int, run: int) -> bool:
         """Go on with a job for a few seconds. Whether there is more to do.
@@ -54,8 +55,9 @@ class Runner:
         tries = 0
         while job and job.state is JobState.RUNNING:
             try:
-                with self._chunks:
-                    job = self._advanced(job, pace, is_first=is_first)
+                with self._chunks.turn():
+                    job, rest = self._advanced(job, pace, is_first=is_first)
+                rest()
                 tries, is_first = 0, False
             except (JobImpossible, FileLost) as error:
                 self._fail(job, str(error))
@@ -88,8 +90,7 @@ class Runner:
 
     def stop(self, wait_s_max: float) -> None:
         """Let the chunks under way finish, and begin no other, for good."""
-        for _ in range(JOBS_AT_ONCE):
-            self._chunks.acquire(timeout=wait_s_max)
+        self._chunks.end(wait_s_max)
 
     def _taken(self, org_id: int, job_id: int, run: int) -> Job | None:
         """The job as it stands, running from now on; None if this run of it is over."""
@@ -102,8 +103,11 @@ class Runner:
         with self._database.writing() as tx:
             return begin_job(tx, job, self._clock())
 
-    def _advanced(self, job: Job, pace: Pace, *, is_first: bool) -> Job:
-        """Do one chunk. Before the first of a step the queue itself has written, which is nobody's work."""
+    def _advanced(self, job: Job, pace: Pace, *, is_first: bool) -> tuple[Job, Callable[[], None]]:
+        """Do one chunk; what to call after it, which may rest.
+
+        Before the first of a step the queue itself has written, which is nobody's work.
+        """
         began_s = time.monotonic()
         write = self._works[job.kind].chunk(job, pace.rows)
         wrote_s = time.monotonic()
@@ -115,8 +119,8 @@ class Runner:
             after = advance_job(tx, job, progress, now_ms=self._clock(), took_ms=took_ms)
             if not progress.is_last and not progress.tells_others:
                 commit_lazily(tx)
-        pace.went(max(progress.done, progress.looked), time.monotonic() - wrote_s, others_work=others_work)
-        return after
+        rows, seconds = max(progress.done, progress.looked), time.monotonic() - wrote_s
+        return after, partial(pace.went, rows, seconds, others_work=others_work)
 
     def _fail(self, job: Job, problem: str) -> None:
         with self._database.writing() as tx:

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from dbos import DBOS
 
-from couponry.core.limits import JOBS_AT_ONCE, STEP_TRIES_MAX, WORKERS_LOOKED_FOR_MS
+from couponry.core.limits import JOBS_BEGUN_MAX, STEP_TRIES_MAX, WORKERS_LOOKED_FOR_MS
 from couponry.store import queue
 from couponry.store.engine import StoreError
 from couponry.store.presence import Presence
@@ -103,7 +103,7 @@ class Worker:
                 give_up(org_id, job_id, run)
 
         DBOS.launch()
-        DBOS.register_queue(queue.NAME, worker_concurrency=JOBS_AT_ONCE, partition_concurrency=1, polling_interval_sec=_POLL_S)
+        DBOS.register_queue(queue.NAME, worker_concurrency=JOBS_BEGUN_MAX, partition_concurrency=1, polling_interval_sec=_POLL_S)
 
     def _take_over(self) -> None:
         """Put the jobs of workers that died back into the queue."""
