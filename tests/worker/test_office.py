@@ -4,8 +4,10 @@ import pickle
 from copy import copy
 
 from couponry.core.jobs import JobKind, JobState
+from couponry.store import schema as t
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Stage, StoreError
+from couponry.store.neighbours import others_write
 from couponry.store.offers import SeriesUnreadable
 from couponry.worker.runner import BROKEN
 from tests.worker.desk import Office
@@ -33,3 +35,15 @@ def test_an_error_survives_being_stored() -> None:
         for again in (pickle.loads(pickle.dumps(error)), copy(error)):  # noqa: S301 - our own
             assert (str(again), again.trouble, again.stage) == (str(error), error.trouble, error.stage)
             assert again.is_code_taken == error.is_code_taken
+
+
+def test_jobs_of_one_worker_do_not_slow_each_other(office: Office) -> None:
+    """Whatever they commit in turns; what the shop writes is another's."""
+    seen = []
+    for writes in (office.database, office.database, office.shop.database, office.database):
+        with writes.writing() as tx:
+            if writes is office.database:
+                seen.append(others_write(tx))
+            tx.connection.execute(t.job.update().values(updated_ms=t.job.c.updated_ms + 1))
+            tx.connection.execute(t.org.update().values(id=t.org.c.id))
+    assert seen == [False, False, office.database.is_sqlite]
