@@ -88,6 +88,12 @@ class CustomerFile:
             raise JobImpossible(str(error)) from error
 
 
+def failed_row(columns: Sequence[str], cells: Sequence[object], problem: Problem) -> tuple[object, ...]:
+    """A row of the error file with these columns, however few cells it had."""
+    missing = len(columns) - len(ERROR_COLUMNS) - len(cells)
+    return (*cells, *[""] * missing, problem.code, problem.text)
+
+
 def _header(reader: RowReader) -> list[str]:
     header = next(iter(reader), Row([]))
     if header.problem or not any(header.cells):

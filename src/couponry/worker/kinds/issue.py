@@ -24,7 +24,7 @@ from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.neighbours import hold_customers
 from couponry.worker.code_block import NO_CODES, Drawn, OpenSeries, Place
-from couponry.worker.listed import UNKNOWN, CustomerFile
+from couponry.worker.listed import UNKNOWN, CustomerFile, failed_row
 from couponry.worker.work import Chunk, Desk, JobImpossible
 
 
@@ -147,7 +147,7 @@ class IssueWork:
         assert request.audience, "codes for nobody do not fail"
         file = self._file(job, request.audience)
         columns = file.error_columns() if file else ("customerId", *ERROR_COLUMNS)
-        rows = ((*recipients.cells(row), problem.code, problem.text) for row, problem, _ in failed)
+        rows = (failed_row(columns, recipients.cells(row), problem) for row, problem, _ in failed)
         return (self._desk.folder.append_rows(job, file_of(tx, job, FileRole.ERRORS, "error"), columns, rows),)
 
     def _file(self, job: Job, audience: Audience) -> CustomerFile | None:
