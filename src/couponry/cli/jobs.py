@@ -14,7 +14,7 @@ from couponry.cli.orders import CustomerList, decoded, orders, told, writable
 from couponry.core.exporting import FileFormat, What
 from couponry.core.jobs import JobKind, JobState
 from couponry.core.problem import Problem
-from couponry.store import registry
+from couponry.store import queue, registry
 from couponry.store.jobs import list_jobs, move_job, read_job
 
 jobs: Final = typer.Typer(help="Look at jobs, pause, resume and cancel them.")
@@ -165,6 +165,7 @@ def cancel(org_id: OrgId, job_id: JobId) -> None:
 
 
 def _move(org_id: int, job_id: int, state: JobState) -> None:
+    queue.warm()
     with opened() as database, database.writing() as tx:
         org = or_refuse(registry.read_org(tx, org_id))
         job = or_refuse(move_job(tx, org_id, job_id, state, now_ms()))

@@ -21,7 +21,7 @@ from couponry.core.jobs import ENDED, FileRole, Job, JobState
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.settings import Settings, variable
-from couponry.store import ordering, registry
+from couponry.store import ordering, queue, registry
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
 from couponry.store.jobs import read_job
@@ -80,11 +80,13 @@ class Orders:
             with self.database.reading() as reading:
                 or_refuse(ordering.judge(reading, self.org, order, now_ms()))
             order = order.of(self._kept(customers))
+        queue.warm()
         with self.database.writing() as tx:
             return or_refuse(ordering.place(tx, self.org, order, now_ms()))
 
     def place_export(self, request: ExportRequest) -> int:
         """The id of the job that exports."""
+        queue.warm()
         with self.database.writing() as tx:
             return or_refuse(ordering.place_export(tx, self.org, request, now_ms()))
 
