@@ -156,6 +156,7 @@ def test_the_servers_worker_killed(jobs: Jobs) -> None:
         wait_until(lambda: not is_there(another), "the end of the worker", 10)
 
 
+@pytest.mark.soak
 @on_sqlite
 def test_the_servers_worker_comes_late(installation: Installation) -> None:
     """Where another was there first, the server's own takes its place once that one is gone."""
@@ -170,6 +171,7 @@ def test_the_servers_worker_comes_late(installation: Installation) -> None:
             assert workers_of(server.id)
 
 
+@on_sqlite
 def test_given_up_by_the_queue(installation: Installation) -> None:
     """A job whose workflow is dead fails, and may be resumed."""
     jobs = Jobs(installation, 500)
@@ -217,6 +219,7 @@ def test_two_workers_share_the_work(jobs: Jobs) -> None:
     assert [(org_id, count) for org_id, count, _ in sorted(done_by)] == [(str(ORG), 2), (str(other), 2)]
 
 
+@on_sqlite
 def test_cancelled_and_poisoned(installation: Installation) -> None:
     """What cannot be read or is not there ends as failed, with a reason, and the next job runs; what is cancelled stops."""
     jobs = Jobs(installation, 20_000)
@@ -240,6 +243,7 @@ def test_cancelled_and_poisoned(installation: Installation) -> None:
         assert installation.query(f"SELECT COUNT(*) FROM coupon WHERE {of_series}") == [(after.ok,)]
 
 
+@pytest.mark.soak
 def test_postgresql_restarted(own_postgres_server: PostgresServer, tmp_path: Path) -> None:
     """The worker waits for it, and goes on; nobody else takes it for dead then."""
     installation = Installation(fresh_postgresql(own_postgres_server), tmp_path)
@@ -257,6 +261,7 @@ def test_postgresql_restarted(own_postgres_server: PostgresServer, tmp_path: Pat
             jobs.check(job_id)
 
 
+@on_sqlite
 @pytest.mark.timeout(300)
 def test_a_crash_at_each_commit(installation: Installation) -> None:
     jobs = Jobs(installation, 420)
@@ -275,6 +280,13 @@ def test_a_crash_at_each_commit(installation: Installation) -> None:
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout) >= 10
     assert installation.run("doctor")["differences"] == []
+
+
+@pytest.mark.soak
+@on_postgresql
+@pytest.mark.timeout(300)
+def test_a_crash_at_each_commit_on_postgresql(installation: Installation) -> None:
+    test_a_crash_at_each_commit(installation)
 
 
 @pytest.mark.soak
