@@ -119,7 +119,8 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
         os.nice(WORKER_NICENESS)
     _collect_garbage_rarely()
     secret = settings.secret_key.encode()
-    database = Database(settings.database_url, connections=limits.JOBS_AT_ONCE + 2, is_keyed=True, name=WORKER)
+    connections = limits.JOBS_AT_ONCE + 2
+    database = Database(settings.database_url, connections=connections, is_keyed=True, name=WORKER, has_one_writer=True)
     desk = Desk(database, Folder(settings.files_dir), now_ms, secret)
     presence = Presence(Database(settings.database_url, connections=1), secrets.token_hex(8))
     deliverer = Deliverer(

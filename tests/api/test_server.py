@@ -73,8 +73,9 @@ class Server:
         return self.connections[-1]
 
     def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in children.split()]
+        """The processes that answer; not the one for background work."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children if b"--with-parent" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def end(self) -> None:
         for connection in self.connections:

@@ -95,6 +95,16 @@ def test_failed_rows_lie_beside_their_file(couponry: Couponry, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_error_file_that_cannot_be_written_is_told_before(couponry: Couponry, tmp_path: Path) -> None:
+    customers = _written(tmp_path, "mobile", "9812300001", name="may.csv")
+    (tmp_path / "may.errors.csv").mkdir()
+    words = ("issue", *SERIES, "--customers", customers)
+    assert refusal(couponry, *words) == "file"
+    assert couponry("jobs", "list", "--org", "1001")["items"] == []
+    assert couponry(*words, "--no-wait")["jobId"]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_cancelled_job_exits_1(couponry: Couponry, environ: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "codes.csv"
     with waiting(environ, "issue", *SERIES, "--count", MANY, "--out", str(out)) as process:

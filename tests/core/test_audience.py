@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from couponry.core.audience import EVERYBODY, Audience, Segment, SentSegment, audience_of, listed, segment_of
+from couponry.core.audience import EVERYBODY, Audience, Segment, SentSegment, listed, segment_of
 from couponry.core.job_requests import ExpiryRequest, IssueRequest, RevokeRequest
 from couponry.core.problem import Problem
 
@@ -40,7 +40,7 @@ def test_segments(sent: dict[str, Any], kept: dict[str, Any] | None) -> None:
     assert isinstance(made, Segment)
     stored = msgspec.to_builtins(Audience(segment=made))
     assert kept is None or msgspec.json.decode(msgspec.json.encode(stored)) == {"segment": kept}
-    assert audience_of(stored) == Audience(segment=made)
+    assert msgspec.convert(stored, Audience) == Audience(segment=made)
 
 
 @pytest.mark.parametrize(

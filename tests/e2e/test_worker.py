@@ -156,6 +156,38 @@ def test_the_servers_worker_killed(jobs: Jobs) -> None:
         wait_until(lambda: not is_there(another), "the end of the worker", 10)
 
 
+@pytest.mark.soak
+@on_sqlite
+def test_the_servers_worker_comes_late(installation: Installation) -> None:
+    """Where another was there first, the server's own takes its place once that one is gone."""
+    jobs = Jobs(installation, 500)
+    with closing(jobs.database), jobs.worker() as first:
+        jobs.check(jobs.ask())
+        with installation.serve() as server:
+            wait_until(lambda: not workers_of(server.id), "the end of the one that is not wanted")
+            first.kill()
+            jobs.offer(ORG, "LATER")
+            jobs.check(jobs.ask("LATER"), "LATER")
+            assert workers_of(server.id)
+
+
+@on_sqlite
+def test_given_up_by_the_queue(installation: Installation) -> None:
+    """A job whose workflow is dead fails, and may be resumed."""
+    jobs = Jobs(installation, 500)
+    with closing(jobs.database):
+        job_id = jobs.ask()
+        with jobs.database.writing() as tx:
+            table = "workflow_status" if jobs.database.is_sqlite else "dbos.workflow_status"
+            tx.connection.exec_driver_sql(f"UPDATE {table} SET status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'")
+        with jobs.worker():
+            job = jobs.await_end(job_id)
+            assert job.state is JobState.FAILED
+            assert job.problem.startswith("workers ended")
+            jobs.move(job_id, JobState.QUEUED)
+            jobs.check(job_id)
+
+
 @on_postgresql
 def test_another_worker_takes_over(jobs: Jobs) -> None:
     job_id = jobs.ask()
@@ -171,7 +203,7 @@ def test_another_worker_takes_over(jobs: Jobs) -> None:
 
 @on_postgresql
 def test_two_workers_share_the_work(jobs: Jobs) -> None:
-    """Of two orgs, whose jobs run one after the other; each is done once."""
+    """Of two orgs, whose jobs run one after the other; each is done once, by whichever was first to ask."""
     jobs.installation.run("org", "create", "--name", "Other", "--timezone", "Asia/Kolkata", "--currency", "INR")
     other = ORG + 1
     jobs.offer(ORG, "SECOND")
@@ -185,10 +217,9 @@ def test_two_workers_share_the_work(jobs: Jobs) -> None:
     by_org = "SELECT SUBSTR(workflow_uuid, 1, 4), COUNT(*), COUNT(DISTINCT executor_id) FROM dbos.workflow_status GROUP BY 1"
     done_by = jobs.installation.query(by_org)
     assert [(org_id, count) for org_id, count, _ in sorted(done_by)] == [(str(ORG), 2), (str(other), 2)]
-    executors = jobs.installation.query("SELECT DISTINCT executor_id FROM dbos.workflow_status")
-    assert len(executors) == 2
 
 
+@on_sqlite
 def test_cancelled_and_poisoned(installation: Installation) -> None:
     """What cannot be read or is not there ends as failed, with a reason, and the next job runs; what is cancelled stops."""
     jobs = Jobs(installation, 20_000)
@@ -212,6 +243,7 @@ def test_cancelled_and_poisoned(installation: Installation) -> None:
         assert installation.query(f"SELECT COUNT(*) FROM coupon WHERE {of_series}") == [(after.ok,)]
 
 
+@pytest.mark.soak
 def test_postgresql_restarted(own_postgres_server: PostgresServer, tmp_path: Path) -> None:
     """The worker waits for it, and goes on; nobody else takes it for dead then."""
     installation = Installation(fresh_postgresql(own_postgres_server), tmp_path)
@@ -229,6 +261,7 @@ def test_postgresql_restarted(own_postgres_server: PostgresServer, tmp_path: Pat
             jobs.check(job_id)
 
 
+@on_sqlite
 @pytest.mark.timeout(300)
 def test_a_crash_at_each_commit(installation: Installation) -> None:
     jobs = Jobs(installation, 420)
@@ -247,6 +280,13 @@ def test_a_crash_at_each_commit(installation: Installation) -> None:
     assert ran.returncode == 0, ran.stderr
     assert int(ran.stdout) >= 10
     assert installation.run("doctor")["differences"] == []
+
+
+@pytest.mark.soak
+@on_postgresql
+@pytest.mark.timeout(300)
+def test_a_crash_at_each_commit_on_postgresql(installation: Installation) -> None:
+    test_a_crash_at_each_commit(installation)
 
 
 @pytest.mark.soak

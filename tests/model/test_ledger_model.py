@@ -342,7 +342,7 @@ LONG: Final = settings(SHORT, max_examples=3000, stateful_step_count=60, derando
 
 
 def test_ledger_agrees_with_the_auditor(database: Database) -> None:
-    play(database, settings(SHORT, max_examples=110 if database.is_sqlite else 45))
+    play(database, settings(SHORT, max_examples=80 if database.is_sqlite else 32))
 
 
 @pytest.mark.soak

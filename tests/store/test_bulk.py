@@ -272,6 +272,10 @@ def test_apostrophe_before_a_formula_is_ours(imported: Callable[..., Result], da
     assert ("8", "O'Neil") in rows(database, schema.customer, "external_id", "first_name")
 
 
+def test_a_spreadsheet_s_empty_columns_mean_nothing(imported: Callable[..., Result]) -> None:
+    assert imported("code,seriesCode,,\nX,GEN,,\n") == Result(1, 1, 0, None)
+
+
 def test_result_has_no_error_file_when_nothing_failed(imported: Callable[..., Result], tmp_path: Path) -> None:
     assert imported("code,seriesCode\nX,GEN\n") == Result(1, 1, 0, None)
     assert [path.name for path in tmp_path.glob("*.csv")] == ["in.csv"]

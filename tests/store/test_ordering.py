@@ -69,8 +69,8 @@ def test_what_is_not_the_orgs_is_named(database: Database, org: Org) -> None:
         assert isinstance(refused, Problem)
         assert (refused.code, refused.message[-4:]) == (UNKNOWN, "4711")
     with database.reading() as tx:
-        assert export_problem(tx, org, ExportRequest(what=What.COUPONS, series_id=series().id)) is None
-        assert export_problem(tx, org, ExportRequest(what=What.COUPONS, campaign_id=4711)) is not None
+        assert export_problem(tx, org.id, ExportRequest(what=What.COUPONS, series_id=series().id)) is None
+        assert export_problem(tx, org.id, ExportRequest(what=What.COUPONS, campaign_id=4711)) is not None
 
 
 def _bound(statement: str) -> tuple[object, ...]:

@@ -33,5 +33,5 @@ def shop(database: Database) -> Shop:
 @pytest.fixture
 def office(shop: Shop, tmp_path: Path) -> Iterator[Office]:
     """The shop's jobs, and a folder for their files."""
-    with closing(Database(shop.database.url, is_keyed=True)) as keyed:
+    with closing(Database(shop.database.url, is_keyed=True, has_one_writer=True)) as keyed:
         yield Office(shop, keyed, Folder(tmp_path / "files"))

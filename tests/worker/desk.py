@@ -58,8 +58,7 @@ class Office:
             upload_id = serials.reserve(tx, self.org_id, serials.UPLOAD)
             row = {"sent_name": "codes.csv", "size_bytes": len(content), "created_ms": self.shop.clock()}
             tx.connection.execute(t.upload.insert().values(org_id=self.org_id, id=upload_id, **row))
-        with self.folder.create(self.folder.upload(self.org_id, upload_id)) as file:
-            file.write(content)
+        self.folder.upload(self.org_id, upload_id).write_bytes(content)
         return upload_id
 
     def ask(self, kind: JobKind, request: Any, series_id: int | None = None, total: int | None = None) -> int:

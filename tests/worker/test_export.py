@@ -170,7 +170,7 @@ def test_files_have_names_of_their_own(stocked: Office) -> None:
         assert file
         names.append(file.name)
     assert len(set(names)) == 3
-    assert re.fullmatch(rf"coupons_{stocked.org_id}_{stocked.series_id('MON')}2031_03_10_12_50_00\.csv", names[0])
+    assert re.fullmatch(rf"coupons_{stocked.org_id}_{stocked.series_id('MON')}2031_03_10_18_20_00\.csv", names[0])
 
 
 def test_what_nobody_can_export_ends_the_job(office: Office) -> None:
@@ -203,3 +203,23 @@ def test_no_cell_is_run_and_none_is_lost(text: str) -> None:
     safe = harmless(text)
     assert rows == [[safe, "", "w", "1"], ["", safe, "w", "-2"], ["x", safe, "", ""]]
     assert not safe or safe[0] not in "=@\t\r"
+
+
+@pytest.mark.parametrize("file_format", FileFormat)
+def test_a_lost_file_fails_the_job(stocked: Office, file_format: FileFormat) -> None:
+    """As for two workers that see two folders."""
+    job_id = ask(stocked, What.COUPONS, file_format)
+    stocked.chunk(job_id, 2)
+    (path,) = stocked.folder.spool(stocked.org_id, job_id).parent.glob(f"{job_id}-*")
+    path.unlink()
+    job = stocked.finish(job_id)
+    assert (job.state, "the same folder" in job.problem) == (JobState.FAILED, True)
+
+
+def test_a_parquet_file_is_durable_before_its_spool_goes(stocked: Office) -> None:
+    job_id = ask(stocked, What.COUPONS, FileFormat.PARQUET)
+    while stocked.job(job_id).cursor.get("stage") != "file":
+        stocked.chunk(job_id, 100)
+    write = stocked.works[JobKind.EXPORT].chunk(stocked.job(job_id), 100)
+    with stocked.database.writing() as tx:
+        assert write(tx).tells_others

@@ -1,5 +1,6 @@
 """Housekeeping forgets what nobody will ask for again, and nothing else."""
 
+import os
 from threading import Event
 from typing import Any
 
@@ -103,6 +104,24 @@ def test_files_of_jobs_that_ended_long_ago(office: Office) -> None:
     assert office.job(old).failed == 1
     office.move(paused, JobState.CANCELLED)
     assert tidied(office) == {"uploads": 1}
+
+
+def test_files_that_no_row_names(office: Office) -> None:
+    """A running job keeps its spool; what is young may still get its row; what is nobody's stays."""
+    running, cancelled = (office.ask(JobKind.EXPORT, {"what": "coupons", "fileFormat": "parquet"}) for _ in "12")
+    office.move(cancelled, JobState.CANCELLED)
+    known = office.upload(b"who\n1\n")
+    office.shop.change(t.upload, known, created_ms=office.shop.clock())
+    spools = [office.folder.spool(office.org_id, job_id) for job_id in (running, cancelled)]
+    stray, young = (office.folder.upload(office.org_id, known + more) for more in (1, 2))
+    lost = [spools[1], spools[1].with_suffix(".made"), office.folder.written(office.org_id, cancelled, FileRole.ERRORS), stray]
+    stay = [spools[0], office.folder.upload(office.org_id, known), young, young.with_name("notes.txt")]
+    for path in (*lost, *stay):
+        path.touch()
+    soon_s = NOW_MS / 1000
+    os.utime(young, (soon_s, soon_s))
+    assert tidied(office) == {"strays": len(lost)}
+    assert [path.exists() for path in (*lost, *stay)] == [False] * len(lost) + [True] * len(stay)
 
 
 def test_workflows_that_ended_long_ago(office: Office) -> None:

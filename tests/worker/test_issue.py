@@ -14,6 +14,7 @@ from couponry.core.generation import CodeMaker, org_key, shape_of
 from couponry.core.jobs import FileRole, Job, JobKind, JobState
 from couponry.store import schema as t
 from couponry.store.bulk.issuing import Issuer, Offered
+from couponry.worker.code_block import OpenSeries
 from tests.api.shop import MIRA, NOW_MS
 from tests.store.test_merge import counting
 from tests.worker.desk import SECRET, Office
@@ -316,6 +317,23 @@ def hundreds(office: Office, count: int) -> None:
         tx.connection.execute(insert(t.customer), [same | names | row for row in rows])
 
 
+def test_blocks_are_kept_of_as_many_series_as_jobs_run(office: Office) -> None:
+    offered = []
+    for series in ("FIRST", "SECOND", "THIRD"):
+        office.shop.series(seriesCode=series)
+        with office.database.reading() as tx:
+            found = Issuer(office.database.dialect).offered(tx, office.org_id, office.series_id(series), NOW_MS)
+        assert isinstance(found, Offered)
+        offered.append(found)
+    first, second, third = offered
+    kept = OpenSeries(office.database, SECRET)
+    of_first, of_second = kept.blocks_of(first), kept.blocks_of(second)
+    assert kept.blocks_of(first) is of_first
+    kept.blocks_of(third)
+    assert kept.blocks_of(first) is of_first
+    assert kept.blocks_of(second) is not of_second
+
+
 def test_tiny_code_space(office: Office) -> None:
     """Ten thousand codes for more customers than that: each code once, the rest is refused, and it ends."""
     office.shop.series(seriesCode="TINY", alphaNumeric="false", randomCodeLength="4", **MANY)
@@ -383,6 +401,16 @@ def test_told(office: Office) -> None:
 
 
 # Chunks.
+
+
+def test_who_is_passed_over_counts_as_work(office: Office) -> None:
+    """Prevents a job for few that creeps beside tills."""
+    crowd(office, 3)
+    for audience, ok in ((REGULARS, 1), ({"segment": {"minTransactions": 9}}, 0)):
+        write = office.works[JobKind.ISSUE].chunk(office.job(ask(office, audience=audience)), 5)
+        with office.database.writing() as tx:
+            progress = write(tx)
+        assert (progress.ok, progress.looked) == (ok, 5)
 
 
 def test_the_same_whatever_the_chunks(office: Office) -> None:

@@ -63,7 +63,7 @@ def test_golden(office: Office) -> None:
     job = done(office, "MON", [row, (at_ms, office.shop.till_id, MIRA, "=NONE")])
     assert (job.done, job.ok, job.failed, job.total, job.by_code) == (2, 1, 1, 2, {"719": 1})
     names = {file.role: file.name for file in job.files}
-    stem = f"{office.org_id}_{job.series_id}2031_03_10_12_50_00"
+    stem = f"{office.org_id}_{job.series_id}2031_03_10_18_20_00"
     assert names == {FileRole.ERRORS: f"error_redemption_upload_{stem}", FileRole.DONE: f"success_redemption_upload_{stem}"}
     header = ",".join(COLUMNS)
     assert office.written(job.id, FileRole.DONE) == (

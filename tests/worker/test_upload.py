@@ -1,6 +1,8 @@
 """Uploads of coupons: their three kinds, why rows fail, strange files, and stops in the middle."""
 
+import csv
 from collections.abc import Sequence
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -80,7 +82,24 @@ def test_codes_that_cannot_be_are_told_with_their_reason(office: Office) -> None
     ]
     assert (job.ok, job.failed, job.by_code) == (1, 7, {"633": 2, "702": 4, "629": 1})
     (file,) = job.files
-    assert file.name.startswith(f"error_{office.org_id}_{series_id}2031_03_10_12_50_00")
+    assert file.name.startswith(f"error_{office.org_id}_{series_id}2031_03_10_18_20_00")
+
+
+def test_numbers_with_a_sign_are_prefixed_and_read_again(office: Office) -> None:
+    """To the letter of upload 4: what comes back from an error file is what was sent."""
+    series_id = pool(office)
+    job = uploaded(office, series_id, "who,code\n+919812399999,-5\n", "MOBILE")
+    assert errors(office, job) == ["'+919812399999,'-5,701,unknown identifier"]
+    mended = errors(office, job)[0].replace("99999", "00001").rsplit(",", 2)[0]
+    assert uploaded(office, series_id, f"who,code\n{mended}\n", "MOBILE").ok == 1
+    assert [code for code, *_ in coupons(office, series_id)] == ["-5"]
+
+
+def test_rows_that_are_no_csv_are_repeated_as_text(office: Office) -> None:
+    series_id = pool(office)
+    job = uploaded(office, series_id, 'who,code\n"1"2,C1\n1,C2\n"open,C3\nC4\n', "MOBILE")
+    told = list(csv.reader(StringIO(office.written(job.id, FileRole.ERRORS), newline="")))[1:]
+    assert [cells[:3] for cells in told] == [['"1"2,C1', "", "629"], ["1", "C2", "701"], ['"open,C3\nC4', "", "629"]]
 
 
 def test_an_external_series_takes_codes_and_nobody(office: Office) -> None:

@@ -9,6 +9,7 @@ import structlog
 
 from couponry.core.limits import BACK_OFFICE_THREADS, WRITE_TRIES_MAX
 from couponry.core.status import Code
+from couponry.store import queue
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, ReadTransaction, StoreError, WriteTransaction
 from couponry.store.offers import SeriesUnreadable
@@ -29,8 +30,10 @@ class BackOffice:
         """What `work` finds in one consistent view."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
 
-    async def write(self, work: Callable[[WriteTransaction], T]) -> T | Code:
+    async def write(self, work: Callable[[WriteTransaction], T], *, makes_job: bool = False) -> T | Code:
         """What `work` returns, once it is committed. It may run again from the start when another writer was in its way."""
+        if makes_job:
+            await asyncio.get_running_loop().run_in_executor(self._threads, queue.warm)
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._write, work)
 
     def close(self) -> None:

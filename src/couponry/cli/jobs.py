@@ -14,7 +14,7 @@ from couponry.cli.orders import CustomerList, decoded, orders, told, writable
 from couponry.core.exporting import FileFormat, What
 from couponry.core.jobs import JobKind, JobState
 from couponry.core.problem import Problem
-from couponry.store import registry
+from couponry.store import queue, registry
 from couponry.store.jobs import list_jobs, move_job, read_job
 
 jobs: Final = typer.Typer(help="Look at jobs, pause, resume and cancel them.")
@@ -57,7 +57,7 @@ def issue(
     body = decoded(wanted, IssueBody)
     with orders(org_id, waits=not no_wait) as at:
         listing = CustomerList(customers, identifier, column) if customers else None
-        job_id = at.place(or_refuse(issue_of(body, at.org)).order, listing)
+        job_id = at.place(or_refuse(issue_of(body, at.org)).order, listing, waits=not no_wait)
         at.finish(job_id, wait=not no_wait, result=out, customers=listing)
 
 
@@ -99,7 +99,7 @@ def revoke(
     body = decoded({"seriesId": series_id, "coupons": _which(coupons, customers)}, RevokeBody)
     with orders(org_id, waits=not no_wait) as at:
         listing = CustomerList(customers, identifier, column) if customers else None
-        job_id = at.place(or_refuse(revoke_of(body, at.org)).order, listing)
+        job_id = at.place(or_refuse(revoke_of(body, at.org)).order, listing, waits=not no_wait)
         at.finish(job_id, wait=not no_wait, customers=listing)
 
 
@@ -120,7 +120,7 @@ def expire(
     body = decoded(wanted, ExpiryBody)
     with orders(org_id, waits=not no_wait) as at:
         listing = CustomerList(customers, identifier, column) if customers else None
-        job_id = at.place(or_refuse(expiry_of(body, at.org)).order, listing)
+        job_id = at.place(or_refuse(expiry_of(body, at.org)).order, listing, waits=not no_wait)
         at.finish(job_id, wait=not no_wait, customers=listing)
 
 
@@ -154,7 +154,7 @@ def pause(org_id: OrgId, job_id: JobId) -> None:
 
 @jobs.command()
 def resume(org_id: OrgId, job_id: JobId) -> None:
-    """Let a paused job go on, as soon as a worker is free."""
+    """Let a paused or failed job go on, as soon as a worker is free."""
     _move(org_id, job_id, JobState.QUEUED)
 
 
@@ -165,6 +165,7 @@ def cancel(org_id: OrgId, job_id: JobId) -> None:
 
 
 def _move(org_id: int, job_id: int, state: JobState) -> None:
+    queue.warm()
     with opened() as database, database.writing() as tx:
         org = or_refuse(registry.read_org(tx, org_id))
         job = or_refuse(move_job(tx, org_id, job_id, state, now_ms()))

@@ -21,7 +21,7 @@ from couponry.core.jobs import ENDED, FileRole, Job, JobState
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.settings import Settings, variable
-from couponry.store import ordering, registry
+from couponry.store import ordering, queue, registry
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
 from couponry.store.jobs import read_job
@@ -68,18 +68,25 @@ class Orders:
     database: Database
     org: Org
 
-    def place(self, order: Order, customers: CustomerList | None = None) -> int:
-        """The id of the job that does it. A file of customers is copied first, so that it may change or go meanwhile."""
+    def place(self, order: Order, customers: CustomerList | None = None, *, waits: bool) -> int:
+        """The id of the job that does it. A file of customers is copied first, so that it may change or go meanwhile.
+
+        Refuses where the rows that fail could not be written, unless nobody `waits` for them.
+        """
         if customers:
             order = order.of(customers.audience())
+            if waits:
+                writable(customers.error_path)
             with self.database.reading() as reading:
                 or_refuse(ordering.judge(reading, self.org, order, now_ms()))
             order = order.of(self._kept(customers))
+        queue.warm()
         with self.database.writing() as tx:
             return or_refuse(ordering.place(tx, self.org, order, now_ms()))
 
     def place_export(self, request: ExportRequest) -> int:
         """The id of the job that exports."""
+        queue.warm()
         with self.database.writing() as tx:
             return or_refuse(ordering.place_export(tx, self.org, request, now_ms()))
 
@@ -100,9 +107,9 @@ class Orders:
             )
             answer({"jobId": job_id})
             raise typer.Exit(_INTERRUPTED) from error
+        answer(told(job, self.org))  # whatever becomes of the copies, which an OSError ends
         self._copy(job, FileRole.RESULT, result)
         self._copy(job, FileRole.ERRORS, customers.error_path if customers else None)
-        answer(told(job, self.org))
         if job.state is not JobState.FINISHED:
             raise typer.Exit(1)
 

@@ -4,9 +4,8 @@
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
-import msgspec
 from msgspec import Struct
 
 from couponry.core.limits import COLUMNS_MAX, COUNT_MAX, NAME_CHARS_MAX, SEGMENT_ENTRIES_MAX
@@ -114,11 +113,6 @@ def listed(upload_id: int, identifier: str, column: int) -> Audience | Problem:
     if not 0 <= column < COLUMNS_MAX:
         return _bad(f"column is from 0 to {COLUMNS_MAX - 1}")
     return Audience(upload_id=upload_id, identifier=identifier, column=column)
-
-
-def audience_of(stored: dict[str, Any] | None) -> Audience | None:
-    """An audience as a job's request holds it."""
-    return None if stored is None else msgspec.convert(stored, Audience)
 
 
 def _instant(sent: str | None, instant_ms: Callable[[str], int | None]) -> int | str | None:

@@ -81,8 +81,7 @@ def judged(
             continue
         customer_id = person.customer_id
         standing = held.standings.get(customer_id, _NONE)
-        receipt = (standing.issued, standing.last_issued_ms, *held.facts(customer_id))
-        alike = (person.is_loyalty, person.fraud_status, person.status_label, person.is_gone, receipt)
+        alike = (person[1:5], standing.issued, standing.last_issued_ms, held.facts(customer_id))
         if alike not in verdicts:
             verdicts[alike] = _refusal(org, series, now_ms, person, standing, held)
         refused = verdicts[alike]

@@ -22,7 +22,7 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands. A paused one may be resumed; those in `ENDED` stay as they are."""
+    """Where a job stands. A paused one may be resumed, and so may a failed one; others in `ENDED` stay as they are."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -100,11 +100,14 @@ class Job(Struct, frozen=True, kw_only=True):
 class Progress(Struct, frozen=True, kw_only=True):
     """What a chunk adds to its job: `done` rows, of which `ok` and `failed`; `files` are whole new sizes, not what was added.
 
-    `tells_others` when it wrote what may leave the process at once, which must not be lost after that.
+    `looked` is how many rows it cost, where those that it passed over are not `done`.
+    `tells_others` when its commit must lie on the disk before anything follows: what it wrote may leave the process at once, or
+    the next chunk takes away what this one would need again.
     """
 
     cursor: dict[str, Any]
     done: int = 0
+    looked: int = 0
     ok: int = 0
     failed: int = 0
     by_code: dict[str, int] = {}

@@ -100,7 +100,8 @@ SERIAL_BLOCK: Final = 8192
 IMPORT_CHUNK_ROWS: Final = 2_000
 
 # Jobs. A step is what a worker records between two looks at the queue; a chunk is one transaction of it. While others write, a
-# chunk may take so long, and then so many times as long belongs to them.
+# chunk may take so long, and then so many times as long belongs to them. The chunks of
+# the jobs that a worker has begun take turns.
 STEP_MS_MAX: Final = 5_000
 STEP_TRIES_MAX: Final = 10
 CHUNK_ROWS_MAX: Final = 10_000
@@ -109,9 +110,10 @@ CHUNK_BUSY_MS: Final = 5
 CHUNK_REST_FACTOR: Final = 4
 QUIET_CHUNKS: Final = 5
 JOBS_AT_ONCE: Final = 2
+JOBS_BEGUN_MAX: Final = 16
 EVENT_COUPONS_MAX: Final = 500
 CODE_BLOCK: Final = 500_000
-AUDIENCE_COUNTED_AT_ONCE: Final = 1_000_000
+AUDIENCE_COUNTED_AT_ONCE: Final = 50_000
 # Where few rows are wanted, an export looks at so many for each that a chunk may have. A row group of a Parquet file is held in
 # memory as it is written, and so are the terms of series that are read at once.
 EXPORT_KEYS_PER_ROW: Final = 5

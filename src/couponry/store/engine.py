@@ -46,8 +46,12 @@ class StoreError(Exception):
         super().__init__(f"{trouble.name.lower()} while at {stage.name.lower()}{cause and f': {cause}'}")
         self.trouble = trouble
         self.stage = stage
+        self._cause = cause
         self.is_code_taken = is_code_taken
         """Whether a new coupon's code collided with one that is there."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoreError, (self.trouble, self.stage, self._cause), {"is_code_taken": self.is_code_taken}
 
 
 class ReadTransaction:
@@ -108,6 +112,7 @@ class Database:
         connections: int = 4,
         is_keyed: bool = False,
         name: str = "couponry",
+        has_one_writer: bool = False,
     ) -> None:
         self.url = url
         self._is_planned_anew = is_keyed and make_url(url).get_backend_name() != "sqlite"
@@ -118,7 +123,9 @@ class Database:
             if self.is_sqlite
             else _postgresql_engine(url, lock_wait_ms, connections, is_keyed=is_keyed, name=name)
         )
-        self._writing = self.engine.execution_options(is_writing=True)
+        # On SQLite a connection sees what others write, its own process' others too, unless that has one that writes.
+        self._writer = _sqlite_engine(url, lock_wait_ms, 1, 0) if self.is_sqlite and has_one_writer else self.engine
+        self._writing = self._writer.execution_options(is_writing=True)
         self._reading = self.engine.execution_options(**({} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}))
 
     def reading(self) -> AbstractContextManager[ReadTransaction]:
@@ -132,6 +139,7 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+        self._writer.dispose()
 
     @contextmanager
     def _transaction(self, kind: type[T], engine: Engine) -> Iterator[T]:
@@ -174,12 +182,12 @@ def _named(error: BaseException) -> str:
     return f"{type(original).__name__} {code}" if code else type(original).__name__
 
 
-def _sqlite_engine(url: str, lock_wait_ms: int, connections: int) -> Engine:
+def _sqlite_engine(url: str, lock_wait_ms: int, connections: int, overflow: int = -1) -> Engine:
     engine = create_engine(
         url,
         pool_size=connections,
         hide_parameters=True,  # an error's text goes to the log, mobiles and e-mails don't
-        max_overflow=-1,
+        max_overflow=overflow,
         connect_args={
             "isolation_level": None,
             "check_same_thread": False,

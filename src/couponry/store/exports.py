@@ -17,7 +17,6 @@ from sqlalchemy import BigInteger, Column, ColumnElement, FromClause, Select, Ta
 from couponry.core.expiry import coupon_last_ms
 from couponry.core.exporting import ExportRequest, What
 from couponry.core.limits import EXPORT_KEYS_PER_ROW, SERIES_CACHE_MAX, SERIES_READ_AT_ONCE_MAX
-from couponry.core.problem import Problem
 from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store.dialect import Dialect
@@ -79,11 +78,12 @@ class Place(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True):
-    """Some rows, and where to go on; None when there is nothing more."""
+    """Some rows, and where to go on; None when there is nothing more. `looked` is how many rows were looked at for them."""
 
     columns: Columns
     rows: int
     next: Place | None
+    looked: int = 0
 
 
 class _Known(Struct, frozen=True):
@@ -92,16 +92,6 @@ class _Known(Struct, frozen=True):
     code: str
     last_ms: int | None
     zone: ZoneInfo | None
-
-
-def problem(tx: ReadTransaction, org_id: int, request: ExportRequest) -> Problem | None:
-    """Why there can be no such export: a series or campaign that the org has not, or nothing that could be meant."""
-    if request.shape_problem:
-        return Problem("invalid", request.shape_problem)
-    for named, table, wanted_id in (("series", t.series, request.series_id), ("campaign", t.campaign, request.campaign_id)):
-        if wanted_id is not None and not _is_there(tx, org_id, table, wanted_id):
-            return Problem("unknown", f"there is no {named} {wanted_id}")
-    return None
 
 
 def zone_of(tx: ReadTransaction, org_id: int) -> ZoneInfo | None:
@@ -135,7 +125,8 @@ class Exports:
             following: Place | None = Place(place.series_id, reached)
         else:
             following = Place(place.series_id + 1) if request.campaign_id is not None and place.series_id else None
-        return Page(self._columns(tx, org_id, request, rows), len(rows), following)
+        looked = len(rows) if reached is None else rows_max
+        return Page(self._columns(tx, org_id, request, rows), len(rows), following, looked)
 
     def _walked(
         self, tx: ReadTransaction, org_id: int, request: ExportRequest, place: Place, rows_max: int
@@ -301,10 +292,6 @@ def _series_from(tx: ReadTransaction, org_id: int, campaign_id: int, series_id: 
     found = select(series.id).where(series.org_id == org_id, series.campaign_id == campaign_id, series.id >= series_id)
     rows = tx.rows(found.order_by(series.id).limit(1), {})
     return rows[0].id if rows else None
-
-
-def _is_there(tx: ReadTransaction, org_id: int, table: Table, row_id: int) -> bool:
-    return bool(tx.rows(select(table.c.id).where(table.c.org_id == org_id, table.c.id == row_id), {}))
 
 
 def _known(series_id: int, version: int, terms: str) -> _Known | None:

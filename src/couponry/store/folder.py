@@ -5,7 +5,7 @@ Paths are made of ids alone; no name that somebody sent is ever part of one. Fil
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,14 +14,19 @@ from typing import BinaryIO, Final
 
 from couponry.core.jobs import FileRole, Job, JobFile
 from couponry.core.limits import UPLOAD_READ_MS_MAX
-from couponry.store.bulk.files import csv_lines
+from couponry.store.bulk.files import csv_lines, harmless, harmless_to_the_letter
 from couponry.store.engine import ReadTransaction
+from couponry.store.exports import zone_of
 from couponry.store.jobs import find_file
 
 _PRIVATE: Final = 0o700
 _STAMP: Final = "%Y_%m_%d_%H_%M_%S"
 # Nobody is still sending a file that was last written to so long ago.
 _LEFT_BEHIND_S: Final = 2 * UPLOAD_READ_MS_MAX / 1000
+
+
+class FileLost(Exception):
+    """What is committed of a file is not there: it was removed, or this process sees another folder; the message says so."""
 
 
 class Folder:
@@ -59,14 +64,20 @@ class Folder:
     def append(self, job: Job, file: JobFile, lines: Iterable[bytes]) -> JobFile:
         """Write on after what is committed of a job's file, and see that it lies on the disk; the file with its new size.
 
-        What an uncommitted chunk had written is cut off first.
+        What an uncommitted chunk had written is cut off first. Raises FileLost.
         """
         size_bytes = _appended(self.written(job.org_id, job.id, file.role), file.size_bytes, lines)
         return JobFile(file.role, file.name, size_bytes)
 
     def append_rows(self, job: Job, file: JobFile, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> JobFile:
-        """The same with rows of a CSV, whose header comes first; formulas are made harmless."""
-        return self.append(job, file, csv_lines(([columns] if not file.size_bytes else []), rows))
+        """The same with rows of a CSV, whose header comes first; formulas are made harmless, as upload 4 has it in its files."""
+        made = harmless if file.role is FileRole.RESULT else harmless_to_the_letter
+        return self.append(job, file, csv_lines(([columns] if not file.size_bytes else []), rows, made=made))
+
+    def kept(self, org_id: int) -> Iterator[Path]:
+        """All files of an org, but those that are still coming in."""
+        for kind in ("jobs", "uploads"):
+            yield from self._inside(kind, org_id).iterdir()
 
     def spool(self, org_id: int, job_id: int) -> Path:
         """What a job gathers for a file that can only be written as a whole; nobody can fetch it."""
@@ -84,10 +95,6 @@ class Folder:
         _fsync_folder(path.parent)
         return JobFile(file.role, file.name, size_bytes)
 
-    def create(self, path: Path) -> BinaryIO:
-        """A new file to write to, for its owner only."""
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
     def _inside(self, kind: str, org_id: int) -> Path:
         path = self._root / kind / str(org_id)
         path.mkdir(_PRIVATE, parents=True, exist_ok=True)
@@ -96,12 +103,17 @@ class Folder:
 
 def _appended(path: Path, size_bytes: int, lines: Iterable[bytes]) -> int:
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as opened:
+        if opened.seek(0, os.SEEK_END) < size_bytes:
+            raise FileLost(f"the file {path.name} is not there as it was written; all workers must see the same folder of files")
         opened.truncate(size_bytes)
         opened.seek(size_bytes)
         opened.writelines(lines)
         opened.flush()
         os.fsync(opened.fileno())
-        return opened.tell()
+        written_bytes = opened.tell()
+    if not size_bytes:
+        _fsync_folder(path.parent)
+    return written_bytes
 
 
 def _fsync_folder(path: Path) -> None:
@@ -116,14 +128,14 @@ def file_of(tx: ReadTransaction, job: Job, role: FileRole, prefix: str, suffix: 
     """A job's file of this role: the one that it writes already, or a new name that no other job has.
 
     A name is `<prefix>_<org>_<series><YYYY_MM_DD_HH_MM_SS><suffix>` (upload 4), of the second in which the job was made or the
-    next free.
+    next free, in the org's zone.
     """
     begun = job.file(role)
     if begun:
         return begun
-    made = datetime.fromtimestamp(job.created_ms // 1000, UTC)
+    made, zone = datetime.fromtimestamp(job.created_ms // 1000, UTC), zone_of(tx, job.org_id) or UTC
     while True:
-        name = f"{prefix}_{job.org_id}_{job.series_id or ''}{made.strftime(_STAMP)}{suffix}"
+        name = f"{prefix}_{job.org_id}_{job.series_id or ''}{made.astimezone(zone).strftime(_STAMP)}{suffix}"
         if find_file(tx, job.org_id, name) is None:
             return JobFile(role, name, 0)
         made += timedelta(seconds=1)

@@ -26,17 +26,10 @@ from couponry.store.engine import ReadTransaction
 from couponry.store.places import sites
 from couponry.store.registry import read_org
 from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, coupon_from_row, customer_from_row, series_from_text
+from couponry.store.selects import IDENTIFIERS
 from couponry.store.statements import org_parameter
 
 AS_NOW: Final = "customers, audiences, tills and org settings, a campaign's pause, and a coupon's expiry are as they are now"
-_IDENTIFIERS: Final = {
-    "id": t.customer.c.id,
-    "mobile": t.customer.c.mobile,
-    "email": t.customer.c.email,
-    "externalId": t.customer.c.external_id,
-    "cardnumber": t.customer.c.card_number,
-    "cardExternalId": t.customer.c.card_external_id,
-}
 _ID_DIGITS_MAX: Final = 16
 _COUPON_COLUMNS: Final = (*COUPON_COLUMNS, t.coupon.c.created_ms)
 _DELETED_AT: Final = CUSTOMER_COLUMNS.index(t.customer.c.deleted_ms)
@@ -282,7 +275,7 @@ def customer_meant(tx: ReadTransaction, org_id: int, wanted: Sequence[Identifier
         return None
     arms = [
         select(literal(at).label("at"), *CUSTOMER_COLUMNS).where(
-            t.customer.c.org_id == org_parameter(), _IDENTIFIERS[kind] == (int(value) if kind == "id" else value)
+            t.customer.c.org_id == org_parameter(), IDENTIFIERS[kind] == (int(value) if kind == "id" else value)
         )
         for at, (kind, value) in enumerate(wanted)
     ]

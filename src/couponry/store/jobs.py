@@ -20,7 +20,7 @@ _COLUMNS: Final = tuple(t.job.c[name] for name in Job.__struct_fields__ if name 
 # What somebody may do with a job, and which states it is possible in.
 _FROM: Final[Mapping[JobState, frozenset[JobState]]] = {
     JobState.PAUSED: frozenset({JobState.QUEUED, JobState.RUNNING}),
-    JobState.QUEUED: frozenset({JobState.PAUSED}),
+    JobState.QUEUED: frozenset({JobState.PAUSED, JobState.FAILED}),
     JobState.CANCELLED: frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED}),
 }
 
@@ -90,10 +90,10 @@ def move_job(tx: WriteTransaction, org_id: int, job_id: int, state: JobState, no
     if job.state not in _FROM[state]:
         return Problem("state", f"job {job_id} is {job.state}")
     run = job.run + (state is JobState.QUEUED)
-    _change(tx, job, {"state": state, "run": run, "updated_ms": now_ms})
+    _change(tx, job, {"state": state, "run": run, "problem": "", "updated_ms": now_ms})
     if state is JobState.QUEUED:
         enqueue(tx, org_id, job_id, run)
-    return msgspec.structs.replace(job, state=state, run=run, revision=job.revision + 1)
+    return msgspec.structs.replace(job, state=state, run=run, problem="", revision=job.revision + 1)
 
 
 def begin_job(tx: WriteTransaction, job: Job, now_ms: int) -> Job:

@@ -57,7 +57,7 @@ def place(tx: WriteTransaction, org: Org, order: Order, now_ms: int) -> int | Pr
 
 def place_export(tx: WriteTransaction, org: Org, request: ExportRequest, now_ms: int) -> int | Problem:
     """The id of the job that exports."""
-    refused = export_problem(tx, org, request)
+    refused = export_problem(tx, org.id, request)
     return refused or create_job(tx, org.id, Draft(kind=JobKind.EXPORT, series_id=request.series_id, request=request), now_ms)
 
 
@@ -101,13 +101,13 @@ def _whole(tx: ReadTransaction, org_id: int, audience: Audience | None) -> Audie
     )
 
 
-def export_problem(tx: ReadTransaction, org: Org, request: ExportRequest) -> Problem | None:
+def export_problem(tx: ReadTransaction, org_id: int, request: ExportRequest) -> Problem | None:
     """Whether it means something, and names what the org has."""
     if request.shape_problem:
         return Problem(Code.INVALID_INPUT.number, Code.INVALID_INPUT.message, request.shape_problem)
-    series_ids, campaign_ids = ([one] if one else [] for one in (request.series_id, request.campaign_id))
-    return _unknown(tx, org.id, "series", t.series.c.id, series_ids) or _unknown(
-        tx, org.id, "campaign", t.campaign.c.id, campaign_ids
+    series_ids, campaign_ids = ([] if one is None else [one] for one in (request.series_id, request.campaign_id))
+    return _unknown(tx, org_id, "series", t.series.c.id, series_ids) or _unknown(
+        tx, org_id, "campaign", t.campaign.c.id, campaign_ids
     )
 
 

@@ -3,6 +3,10 @@
 In ranges of a key, with short statements, so that nobody waits for them. Refusals, events and the jobs themselves stay.
 """
 
+import re
+from contextlib import suppress
+from heapq import nsmallest
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -24,6 +28,8 @@ from couponry.store.registry import read_org
 
 # Only what is derived from a bill's number has a blank (`core.idempotency`).
 _DERIVED: Final = t.idempotency.c.digest.like("% %")
+# Files of jobs, and uploads, as `Folder` names them.
+_OURS: Final = re.compile(r"(?P<id>[0-9]{1,18})(-(?P<what>[a-z]+(\.[a-z]+)?)|\.csv)")
 
 
 class Step(NamedTuple):
@@ -96,6 +102,40 @@ def forget_uploads(database: Database, folder: Folder, org_id: int, before_ms: i
         with database.writing() as tx:
             tx.connection.execute(delete(t.upload).where(upload.org_id == org_id, upload.id.in_(over)))
     return Step(len(over), ids[-1] if len(ids) == PURGE_RANGE_ROWS else None)
+
+
+def forget_strays(database: Database, folder: Folder, org_id: int, before_ms: int, after: str) -> Step:
+    """Files that no row names, last written to before an instant, in the next range of names.
+
+    A crash leaves uploads whose row did not come about; jobs that were cancelled or failed leave what they had gathered.
+    """
+    found = ((f"{path.parent.parent.name}/{path.name}", path) for path in folder.kept(org_id))
+    here = nsmallest(PURGE_RANGE_ROWS, (each for each in found if each[0] > after))
+    old = {match: path for _, path in here if (match := _OURS.fullmatch(path.name)) and _is_older(path, before_ms)}
+    job_ids = {int(match["id"]) for match in old if match["what"]}
+    upload_ids = {int(match["id"]) for match in old if not match["what"]}
+    file, job, upload = t.job_file.c, t.job.c, t.upload.c
+    with database.reading() as tx:
+        at_work = select(job.id).where(job.org_id == org_id, job.id.in_(job_ids), job.state.not_in(ENDED))
+        writing = {row.id for row in tx.rows(at_work, {})} if job_ids else set()
+        files = select(file.job_id, file.role).where(file.org_id == org_id, file.job_id.in_(job_ids))
+        named = {(row.job_id, row.role) for row in tx.rows(files, {})} if job_ids else set()
+        came = select(upload.id).where(upload.org_id == org_id, upload.id.in_(upload_ids))
+        uploads = {row.id for row in tx.rows(came, {})} if upload_ids else set()
+    forgotten = 0
+    for match, path in old.items():
+        own_id, what = int(match["id"]), match["what"]
+        if own_id in writing or (own_id, what) in named if what else own_id in uploads:
+            continue
+        path.unlink(missing_ok=True)
+        forgotten += 1
+    return Step(forgotten, here[-1][0] if len(here) == PURGE_RANGE_ROWS else None)
+
+
+def _is_older(path: Path, before_ms: int) -> bool:
+    with suppress(FileNotFoundError):
+        return path.stat().st_mtime * 1000 < before_ms
+    return False
 
 
 def _forget(

@@ -59,6 +59,11 @@ def enqueue(tx: WriteTransaction, org_id: int, job_id: int, run: int) -> None:
     )
 
 
+def warm() -> None:
+    """Import DBOS now, so that the transaction which makes a job keeps nobody waiting for that."""
+    import dbos  # noqa: F401, PLC0415 - see above
+
+
 def forget_ended(database: Database, before_ms: int) -> int:
     """Forget the workflows that had ended before an instant, some at a time; how many. Their jobs know all there is to know."""
     from dbos import DBOSClient  # noqa: PLC0415 - see above
@@ -78,7 +83,7 @@ def forget_ended(database: Database, before_ms: int) -> int:
 
 
 def _client(tx: WriteTransaction) -> "DBOSClient":
-    """A client that opens no connection of its own; one for each engine."""
+    """A client that opens no connection of its own; one for each of ours."""
     from dbos import DBOSClient  # noqa: PLC0415 - see above
 
     info: dict[str, Any] = tx.connection.info

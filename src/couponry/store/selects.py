@@ -28,7 +28,7 @@ from couponry.store.engine import ReadTransaction
 from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, LABEL_COLUMNS, ORG_COLUMNS, REDEMPTION_COLUMNS
 from couponry.store.statements import Keys, Read, Row, org_parameter
 
-_IDENTIFIERS: Final = {
+IDENTIFIERS: Final = {
     "id": t.customer.c.id,
     "mobile": t.customer.c.mobile,
     "email": t.customer.c.email,
@@ -36,6 +36,7 @@ _IDENTIFIERS: Final = {
     "cardnumber": t.customer.c.card_number,
     "cardExternalId": t.customer.c.card_external_id,
 }
+"""What customers are named by, as a command names its kind."""
 
 STANDING_COLUMNS: Final = (
     t.customer_series.c.customer_id,
@@ -120,10 +121,10 @@ class Selects:
         return tx.read(read, parameters)
 
     def _customers_by(self, kinds: tuple[str, ...]) -> tuple[Read, tuple[Keys, ...]]:
-        keys = tuple(self._dialect.keys(f"k_{kind}", _IDENTIFIERS[kind].type) for kind in kinds)
+        keys = tuple(self._dialect.keys(f"k_{kind}", IDENTIFIERS[kind].type) for kind in kinds)
         arms = []
         for kind, listed in zip(kinds, keys, strict=True):
-            column = _IDENTIFIERS[kind]
+            column = IDENTIFIERS[kind]
             source = listed.probing(t.customer, column.name, index="" if kind == "id" else f"uq_customer_{column.name}")
             arms.append(select(literal(kind, String), cast(column, String), *CUSTOMER_COLUMNS).select_from(source))
         return self._dialect.read(union_all(*arms)), keys

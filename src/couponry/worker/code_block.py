@@ -5,15 +5,17 @@ lost, and what is left at the job's end, which is next to nothing where codes ar
 somebody else's upload is passed over, and from then on looked for.
 """
 
+from collections import OrderedDict
+from threading import Lock
 from typing import Final
 
 from msgspec import Struct
 
 from couponry.core.generation import CodeMaker, SortedCodes, org_key, shape_of
-from couponry.core.limits import CODE_BLOCK
+from couponry.core.limits import CODE_BLOCK, JOBS_AT_ONCE
 from couponry.core.model import Org
 from couponry.core.series import Series
-from couponry.store.bulk.issuing import taken_codes
+from couponry.store.bulk.issuing import Offered, taken_codes
 from couponry.store.engine import Database
 from couponry.store.neighbours import commit_lazily
 from couponry.store.serials import reserve_codes
@@ -50,6 +52,9 @@ class Drawn(Struct, frozen=True):
         at, used = self.ends[issued - 1]
         block = self.place.blocks[at]
         return Place((Block(block.first, block.count, used), *self.place.blocks[at + 1 :]))
+
+
+NO_CODES: Final = Drawn([], [], Place())
 
 
 class CodeBlocks:
@@ -120,3 +125,24 @@ class CodeBlocks:
             commit_lazily(tx)
             first = reserve_codes(tx, self._org.id, self._series.id, wanted)
         return Block(first, max(0, min(wanted, self._maker.capacity - first)))
+
+
+class OpenSeries:
+    """The blocks of the series that jobs work at, of whatever kind: tens of megabytes each, so no more are kept than jobs run."""
+
+    def __init__(self, database: Database, secret: bytes) -> None:
+        self._database = database
+        self._secret = secret
+        self._blocks: OrderedDict[object, CodeBlocks] = OrderedDict()
+        self._lock = Lock()
+
+    def blocks_of(self, offered: Offered) -> CodeBlocks:
+        """Those of a series by its current terms; those that were asked for longest ago may go."""
+        org, series = offered.org, offered.series
+        key = (org.id, series.id, shape_of(series.terms, org.settings))
+        with self._lock:
+            found = self._blocks.pop(key, None) or CodeBlocks(self._database, self._secret, org, series)
+            self._blocks[key] = found
+            if len(self._blocks) > JOBS_AT_ONCE:
+                self._blocks.popitem(last=False)
+        return found

@@ -53,6 +53,7 @@ class Housekeeping:
                 ("calls", 0, partial(purge.forget_calls, *rows)),
                 ("job_files", 0, partial(purge.forget_job_files, *files)),
                 ("uploads", 0, partial(purge.forget_uploads, *files)),
+                ("strays", "", partial(purge.forget_strays, *files)),
             ):
                 count, after = _walk(name, org_id, step, start, stop)
                 forgotten[name] += count

@@ -88,9 +88,15 @@ class CustomerFile:
             raise JobImpossible(str(error)) from error
 
 
+def failed_row(columns: Sequence[str], cells: Sequence[object], problem: Problem) -> tuple[object, ...]:
+    """A row of the error file with these columns, however few cells it had."""
+    missing = len(columns) - len(ERROR_COLUMNS) - len(cells)
+    return (*cells, *[""] * missing, problem.code, problem.text)
+
+
 def _header(reader: RowReader) -> list[str]:
     header = next(iter(reader), Row([]))
-    if not any(header.cells):
+    if header.problem or not any(header.cells):
         raise JobImpossible(header.problem or "the file of customers is empty; its first line must name the columns")
     return header.cells
 

@@ -24,7 +24,7 @@ class Pace:
         return CHUNK_ROWS_MAX if self._quiet_chunks >= QUIET_CHUNKS else self._slow_rows
 
     def went(self, rows: int, seconds: float, *, others_work: bool) -> None:
-        """Tell of a chunk that is committed; rests if others were at work meanwhile."""
+        """Tell of a chunk that is committed, and how many rows it looked at; rests if others were at work meanwhile."""
         if rows:
             fitting = int(rows * CHUNK_BUSY_MS / 1000 / max(seconds, 1e-6))
             self._slow_rows = max(CHUNK_ROWS_MIN, min(CHUNK_ROWS_MAX, fitting))

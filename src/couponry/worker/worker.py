@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from dbos import DBOS
 
-from couponry.core.limits import JOBS_AT_ONCE, STEP_TRIES_MAX, WORKERS_LOOKED_FOR_MS
+from couponry.core.limits import JOBS_BEGUN_MAX, STEP_TRIES_MAX, WORKERS_LOOKED_FOR_MS
 from couponry.store import queue
 from couponry.store.engine import StoreError
 from couponry.store.presence import Presence
@@ -28,7 +28,10 @@ log = structlog.get_logger()
 
 _POLL_S: Final = 0.5
 _STOP_S_MAX: Final = 10
-_UNREACHABLE: Final = "the database was in the way for too long"
+_UNREACHABLE: Final = "the database or the disk was in the way for too long"
+_DEADLY: Final = "workers ended again and again while they were at it"
+_DEAD: Final = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
+_DEAD_SEEN_MAX: Final = 100
 
 
 class Worker:
@@ -50,6 +53,8 @@ class Worker:
         self._housekeeping = housekeeping
         self._database_url = database_url
         self._stop = threading.Event()
+        self._buried: set[str] = set()
+        """Workflows that ended before their jobs, whose jobs have ended by now."""
 
     def run(self, lifeline: int | None = None) -> None:
         """Work until told to stop by a signal, or until the pipe `lifeline` ends with whoever holds its other end.
@@ -94,11 +99,15 @@ class Worker:
         )
         runner = self._runner
 
-        @DBOS.step(retries_allowed=True, max_attempts=STEP_TRIES_MAX, should_retry=lambda error: isinstance(error, StoreError))
+        tried_again = DBOS.step(
+            retries_allowed=True, max_attempts=STEP_TRIES_MAX, should_retry=lambda error: isinstance(error, StoreError)
+        )
+
+        @tried_again
         def step(org_id: int, job_id: int, run: int) -> bool:
             return runner.step(org_id, job_id, run)
 
-        @DBOS.step()
+        @tried_again
         def give_up(org_id: int, job_id: int, run: int) -> None:
             runner.give_up(org_id, job_id, run, _UNREACHABLE)
 
@@ -112,7 +121,7 @@ class Worker:
                 give_up(org_id, job_id, run)
 
         DBOS.launch()
-        DBOS.register_queue(queue.NAME, worker_concurrency=JOBS_AT_ONCE, partition_concurrency=1, polling_interval_sec=_POLL_S)
+        DBOS.register_queue(queue.NAME, worker_concurrency=JOBS_BEGUN_MAX, partition_concurrency=1, polling_interval_sec=_POLL_S)
 
     def _take_over(self) -> None:
         """Put the jobs of workers that died back into the queue."""
@@ -122,6 +131,22 @@ class Worker:
             if gone:
                 log.warning("workers_gone", workers=sorted(gone))
                 DBOS._recover_pending_workflows(sorted(gone))  # noqa: SLF001 - what DBOS' own admin server does
+            self._bury()
         except Exception:
             log.exception("take_over_failed")
             time.sleep(_POLL_S)
+
+    def _bury(self) -> None:
+        """End the jobs that DBOS will not go on with."""
+        for dead in DBOS.list_workflows(
+            status=[_DEAD, "ERROR"],
+            name=queue.WORKFLOW,
+            limit=_DEAD_SEEN_MAX,
+            sort_desc=True,
+            load_input=False,
+            load_output=False,
+        ):
+            if dead.workflow_id not in self._buried:
+                org_id, job_id, run = map(int, dead.workflow_id.split("-"))
+                self._runner.give_up(org_id, job_id, run, _DEADLY if dead.status == _DEAD else _UNREACHABLE)
+                self._buried.add(dead.workflow_id)

@@ -86,7 +86,7 @@ def test_files(sender: Sender, stranger: tuple[str, str]) -> None:
     made = worked(sender, redemptions)
     (told,) = sender.statuses().json()["result"]["uploadJobStatuses"]
     assert (told["totalUploadedCount"], told["actualRowCount"], told["errorCount"]) == (2, 9, 1)
-    assert told["errorFileUrl"] == f"error_{sender.shop.org_id}_{upload.series_id}2031_03_10_12_50_00"
+    assert told["errorFileUrl"] == f"error_{sender.shop.org_id}_{upload.series_id}2031_03_10_18_20_00"
     assert told["successFileUrl"] is None
     found = sender.statuses(kind="getUploadRedeemedCouponStatus").json()["result"]["redeemUploadJobStatuses"][0]
     for role, name in ((FileRole.ERRORS, found["errorFileUrl"]), (FileRole.DONE, found["successFileUrl"])):

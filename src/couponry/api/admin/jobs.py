@@ -89,7 +89,7 @@ class Asking(Generic[B]):
     async def _made(self, org: Org, asked: Asked) -> int | Problem | Code:
         office, now_ms = self._parts.back_office, self._parts.clock()
         if asked.values is None:
-            return await office.write(partial(place, org=org, order=asked.order, now_ms=now_ms))
+            return await office.write(partial(place, org=org, order=asked.order, now_ms=now_ms), makes_job=True)
         judged = await office.read(partial(judge, org=org, order=asked.order, now_ms=now_ms))
         if isinstance(judged, Problem | Code):
             return judged
@@ -118,7 +118,7 @@ class Exporting:
         if isinstance(org, Code) or not isinstance(wanted, ExportRequest):
             _queued(wanted).write(resp)
             return
-        made = await self._office.write(partial(place_export, org=org, request=wanted, now_ms=self._clock()))
+        made = await self._office.write(partial(place_export, org=org, request=wanted, now_ms=self._clock()), makes_job=True)
         _queued(made).write(resp)
 
 
@@ -173,7 +173,7 @@ class Move:
             _refused(org, number).write(resp)
             return
         move = partial(move_job, org_id=org.id, job_id=number, state=self._state, now_ms=self._clock())
-        _told(await self._office.write(move), org).write(resp)
+        _told(await self._office.write(move, makes_job=True), org).write(resp)
 
 
 class JobFiles:

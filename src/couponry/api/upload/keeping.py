@@ -38,7 +38,7 @@ async def kept(parts: Parts, received: Received, origin: Origin, then: Callable[
     await asyncio.to_thread(parts.folder.accept, received.path, org_id, upload_id)
     named = (origin.till_id, origin.identifier, origin.identifier_column)
     upload = Upload(upload_id, received.sent_name, received.size_bytes, parts.clock(), *named)
-    done = await parts.back_office.write(partial(_write, org_id, upload, then))
+    done = await parts.back_office.write(partial(_write, org_id, upload, then), makes_job=True)
     if isinstance(done, Code):
         await _forget(parts, org_id, upload_id)
     return done

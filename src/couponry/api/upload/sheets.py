@@ -15,7 +15,7 @@ def columns_of(path: Path) -> tuple[str, ...] | Problem:
     with path.open("rb") as file:
         head = file.read(UPLOAD_HEAD_BYTES_MAX)
     try:
-        reader = CsvReader(BytesIO(head))
+        reader = CsvReader(BytesIO(head), is_by_name=False)
     except FileUnusable as error:
         return bad(str(error))
     header = "".join(reader.columns)

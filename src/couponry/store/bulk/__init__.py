@@ -1,4 +1,5 @@
-"""Many rows at once: customers, series and coupons from CSV files or from hand, in chunks of one transaction each.
+"""Many rows at once: imports of customers, stores, series, coupons and redemptions from CSV files or from hand, in chunks of one
+transaction each. What jobs write by the thousand has its modules here too.
 
 A row that cannot be taken costs nothing but itself: it goes to the error file with its code. Counters move with the rows that
 they count, in the same transaction, so an import that is killed leaves whole chunks and can be run again.
@@ -73,7 +74,7 @@ def import_file(
         reader = CsvReader(file)
         if missing := kind.required - set(reader.columns):
             raise FileUnusable(f"the header lacks {', '.join(sorted(missing))}")
-        if unknown := [name for name in reader.columns if name not in kind.columns and name not in ERROR_COLUMNS]:
+        if unknown := [name for name in reader.columns if name and name not in kind.columns and name not in ERROR_COLUMNS]:
             ignored(unknown)
         rows = failed = 0
         with ErrorFile(path, reader.columns) as errors:

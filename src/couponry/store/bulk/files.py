@@ -1,12 +1,13 @@
 """CSV in and out, from people who mean well and from people who don't.
 
 UTF-8 with or without BOM, any line end, quoted cells. What cannot be read costs its own row only. An error file repeats the rows
-that failed; a cell that a spreadsheet would run as a formula is put behind an apostrophe, which reading takes away again.
+that failed; a cell that a spreadsheet would run as a formula is put behind an apostrophe, which reading takes away again. So are
+numbers with a sign in the files of uploads (upload 4), and not in others.
 """
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -33,7 +34,7 @@ class Line(NamedTuple):
 class CsvReader:
     """The rows of a file, one at a time, in constant memory."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, is_by_name: bool = True) -> None:
         self._reader = RowReader(file)
         header = next(iter(self._reader), Row([]))
         if header.problem:
@@ -41,13 +42,17 @@ class CsvReader:
         self.columns = tuple(name.strip() for name in header.cells)
         if not any(self.columns):
             raise FileUnusable("the file is empty; its first line must name the columns")
-        if len(set(self.columns)) != len(self.columns):
+        names = [name for name in self.columns if name]  # a spreadsheet leaves empty ones at the end
+        if is_by_name and len(set(names)) != len(names):
             raise FileUnusable("the header names a column twice")
 
     def __iter__(self) -> Iterator[Line]:
         for cells, problem in self._reader:
             if problem:
-                yield Line({}, Problem(UNREADABLE, "Invalid Input", f"line {self._reader.line}: {problem}"))
+                yield Line(
+                    dict(zip(self.columns, cells, strict=False)),
+                    Problem(UNREADABLE, "Invalid Input", f"line {self._reader.line}: {problem}"),
+                )
             else:
                 yield self._line(cells)
 
@@ -97,21 +102,26 @@ class ErrorFile:
             return open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="")  # noqa: PTH123 - a file handle, no path
 
 
-def csv_lines(*tables: Iterable[Sequence[object]]) -> Iterator[bytes]:
+def harmless(cell: str) -> str:
+    """The cell, behind an apostrophe if a spreadsheet would run it as a formula."""
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def harmless_to_the_letter(cell: str) -> str:
+    """The same, and numbers with a sign too (upload 4)."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def csv_lines(*tables: Iterable[Sequence[object]], made: Callable[[str], str] = harmless) -> Iterator[bytes]:
     """Rows as CSV that a spreadsheet runs nothing of."""
     line = StringIO()
     writer = csv.writer(line)
     for rows in tables:
         for row in rows:
-            writer.writerow(["" if cell is None else harmless(str(cell)) for cell in row])
+            writer.writerow(["" if cell is None else made(str(cell)) for cell in row])
             yield line.getvalue().encode("utf-8", "surrogateescape")
             line.seek(0)
             line.truncate()
-
-
-def harmless(cell: str) -> str:
-    """The cell, behind an apostrophe if a spreadsheet would run it as a formula."""
-    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
 
 
 def without_apostrophe(cell: str) -> str:

@@ -28,7 +28,7 @@ from couponry.store.dialect import Dialect, Trouble
 from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
 from couponry.store.neighbours import commit_lazily, hold_customers
 from couponry.store.rows import coupon_from_row, org_from_rows, series_from_text
-from couponry.store.selects import STANDING_COLUMNS, Selects
+from couponry.store.selects import IDENTIFIERS, STANDING_COLUMNS, Selects
 from couponry.store.serials import COUPON, OUTBOX, reserve
 from couponry.store.statements import Row, org_parameter
 
@@ -44,16 +44,7 @@ PERSON_COLUMNS: Final = (
         else_=0,
     ),
 )
-_IDENTIFIERS: Final = {
-    "id": t.customer.c.id,
-    "mobile": t.customer.c.mobile,
-    "email": t.customer.c.email,
-    "externalId": t.customer.c.external_id,
-    "cardnumber": t.customer.c.card_number,
-    "cardExternalId": t.customer.c.card_external_id,
-}
 _GAPS_MAX: Final = 4
-_NEW: Final = ("id", "code", "code_key", "customer_id")
 _STRIPE: Final = t.STRIPES - 1
 """Where bulk issues count an uncapped series."""
 
@@ -124,7 +115,7 @@ class Issuer:
 
     def people(self, tx: ReadTransaction, org_id: int, kind: str, values: Sequence[Any]) -> dict[Any, Person]:
         """Whom these values of one kind of identifier mean; `values` are as they are stored."""
-        column = _IDENTIFIERS[kind]
+        column = IDENTIFIERS[kind]
         keys = tx.dialect.keys("wanted", column.type)
         source = keys.probing(t.customer, column.name, index="" if kind == "id" else f"uq_customer_{column.name}")
         bound = {org_parameter().key: org_id, **keys.bound([(value,) for value in dict.fromkeys(values)])}
@@ -242,15 +233,14 @@ class Issuer:
         }
         if series.terms.client_handling_type is Handling.SHARED:
             code = series.terms.generic_code or ""
-            rows_new = list(zip(coupon_ids, people, people, strict=True))
-            insert_alike(
-                tx, t.coupon, ("id", "holder_id", "customer_id"), rows_new, {"code": code, "code_key": code_key(code), **alike}
-            )
+            shared = {"code": code, "code_key": code_key(code), **alike}
+            records = sorted(zip(people, people, coupon_ids, strict=True))  # as the ledger: two who insert alike wait in line
+            insert_alike(tx, t.coupon, ("holder_id", "customer_id", "id"), records, shared)
         else:
             own = [each.code for each in issued if each.code is not None]
             texts = own or codes[: len(issued)]
-            keys = map(code_key, texts)
-            insert_alike(tx, t.coupon, _NEW, list(zip(coupon_ids, texts, keys, people, strict=True)), alike)
+            rows_new = sorted(zip(map(code_key, texts), texts, people, coupon_ids, strict=True))
+            insert_alike(tx, t.coupon, ("code_key", "code", "customer_id", "id"), rows_new, alike)
         return list(coupon_ids)
 
     def _write_counts(
@@ -333,17 +323,6 @@ def ids_ahead(database: Database, org_id: int, coupons: int) -> Callable[[WriteT
 def _reserved(tx: WriteTransaction, org_id: int, coupons: int) -> Ids:
     coupon = id_kinds.first_id(id_kinds.COUPON, org_id, reserve(tx, org_id, COUPON, coupons))
     return Ids(coupon, id_kinds.first_id(id_kinds.REDEMPTION, org_id, reserve(tx, org_id, OUTBOX, 2 * coupons)))
-
-
-def make_codes(tx: WriteTransaction, offered: Offered, codes: Sequence[str], ids: Ids, now_ms: int) -> None:
-    """Coupons of the series that nobody has. In a pool they count as uploaded. Raises StoreError as `Issuer.issue` does."""
-    org_id, terms = offered.org.id, offered.series.terms
-    rows = [(coupon_id, code, code_key(code)) for coupon_id, code in enumerate(codes, ids.coupon)]
-    alike = {"org_id": org_id, "series_id": offered.series.id, "created_ms": now_ms}
-    insert_alike(tx, t.coupon, ("id", "code", "code_key"), rows, alike)
-    if terms.client_handling_type is Handling.UPLOADED:
-        counter = tx.dialect.insert_or_add(t.series_counter, ("series_id", "stripe"), ("uploaded",), ())
-        tx.write(counter, org_id, [(offered.series.id, t.CAPPED_STRIPE, len(codes))])
 
 
 def taken_codes(tx: ReadTransaction, org_id: int, codes: Sequence[str]) -> set[str]:

@@ -19,7 +19,7 @@ class FileUnusable(Exception):
 
 
 class Row(NamedTuple):
-    """The cells of a row, or why it cannot be read."""
+    """The cells of a row, or why it cannot be read; its whole text is the one cell then."""
 
     cells: list[str]
     problem: str = ""
@@ -46,15 +46,19 @@ class RowReader:
         # A byte that is not UTF-8 becomes a lone surrogate, which costs its row and goes into the error file as it was.
         self._text = _Text(file, encoding="utf-8", errors="surrogateescape", newline="")
         self._rows = csv.reader(self._lines(), strict=True)
+        self._text_of_row: list[str] = []
 
     def __iter__(self) -> Iterator[Row]:
         while True:
             try:
                 for cells in self._rows:
+                    self._text_of_row.clear()
                     if cells:
                         yield Row(cells)
             except csv.Error as error:
-                yield Row([], str(error))
+                text = "".join(self._text_of_row).rstrip("\r\n")
+                self._text_of_row.clear()
+                yield Row([text], str(error))
             else:
                 return
 
@@ -71,6 +75,7 @@ class RowReader:
         """One line at a time, so that after a row `offset` is where it ended."""
         for line in iter(partial(self._text.readline, _LINE_CHARS_MAX), ""):
             self.offset += len(line) if line.isascii() else len(line.encode("utf-8", "surrogateescape"))
+            self._text_of_row.append(line)
             yield line
 
 

@@ -1,7 +1,7 @@
 """Exports (`core.exporting`): rows are taken out page by page, and a chunk is a page.
 
 A CSV grows with its job. For a Parquet file rows are spooled first; when all are there, they become the file in one chunk, and
-the spool goes in the next, when the job no longer needs it whatever happens.
+the spool goes in the next: the commit before lies on the disk, so that the job no longer needs it whatever happens.
 """
 
 from types import ModuleType
@@ -13,8 +13,9 @@ from msgspec import Struct
 from couponry.core.exporting import COLUMNS, Calendar, ExportRequest, FileFormat
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
 from couponry.store.engine import WriteTransaction
-from couponry.store.exports import Exports, Page, Place, problem, zone_of
+from couponry.store.exports import Exports, Page, Place, zone_of
 from couponry.store.folder import file_of
+from couponry.store.ordering import export_problem
 from couponry.worker.kinds import export_csv
 from couponry.worker.work import Chunk, Desk, JobImpossible
 
@@ -54,7 +55,7 @@ class ExportWork:
 
     def _rows(self, job: Job, request: ExportRequest, cursor: _Cursor, rows_max: int) -> Chunk:
         with self._database.reading() as tx:
-            refused = problem(tx, job.org_id, request)
+            refused = export_problem(tx, job.org_id, request)
             if refused:
                 raise JobImpossible(refused.text)
             zone = zone_of(tx, job.org_id)
@@ -91,7 +92,8 @@ class ExportWork:
 
         def write(tx: WriteTransaction) -> Progress:
             file = self._folder.put(job, _result(tx, job, request), made)
-            return Progress(cursor=msgspec.to_builtins(_Cursor("tidy")), files=(file,))
+            cursor = msgspec.to_builtins(_Cursor("tidy"))
+            return Progress(cursor=cursor, files=(file,), tells_others=True)
 
         return write
 
@@ -116,4 +118,12 @@ def _result(tx: WriteTransaction, job: Job, request: ExportRequest) -> JobFile:
 
 def _progress(job: Job, cursor: _Cursor, page: Page, files: tuple[JobFile, ...] = (), *, is_last: bool = False) -> Progress:
     total = job.done + page.rows if page.next is None else None
-    return Progress(cursor=msgspec.to_builtins(cursor), done=page.rows, ok=page.rows, total=total, files=files, is_last=is_last)
+    return Progress(
+        cursor=msgspec.to_builtins(cursor),
+        done=page.rows,
+        looked=page.looked,
+        ok=page.rows,
+        total=total,
+        files=files,
+        is_last=is_last,
+    )

@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from couponry.core.audience import Audience, Segment
 from couponry.core.bulk_issue import Person, row_code
-from couponry.core.generation import shape_of
 from couponry.core.job_requests import IssueRequest
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
 from couponry.core.model import Handling, Org
@@ -19,16 +18,14 @@ from couponry.core.series import Series
 from couponry.core.status import Code
 from couponry.store.bulk.audience import audience_size, people_after
 from couponry.store.bulk.files import ERROR_COLUMNS
-from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted, ids_ahead, make_codes
+from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted, ids_ahead
+from couponry.store.bulk.pool import add_codes
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.neighbours import hold_customers
-from couponry.worker.code_block import CodeBlocks, Drawn, Place
-from couponry.worker.listed import UNKNOWN, CustomerFile
+from couponry.worker.code_block import NO_CODES, Drawn, OpenSeries, Place
+from couponry.worker.listed import UNKNOWN, CustomerFile, failed_row
 from couponry.worker.work import Chunk, Desk, JobImpossible
-
-_BLOCKS_MAX: Final = 8
-_NO_CODES: Final = Drawn([], [], Place())
 
 
 class Cursor(Struct, frozen=True, rename="camel"):
@@ -41,12 +38,13 @@ class Cursor(Struct, frozen=True, rename="camel"):
 class Recipients(NamedTuple):
     """Whom a chunk is for, or why a row is for nobody. `cells` are what the error file repeats of each.
 
-    `after` is where the next chunk begins, None when there is none.
+    `after` is where the next chunk begins, None when there is none. `looked` is how many rows or customers were looked at.
     """
 
     people: Sequence[Person | Problem]
     cells: Callable[[int], Sequence[object]]
     after: int | None
+    looked: int
 
 
 Read = Callable[[ReadTransaction], Recipients]
@@ -55,10 +53,10 @@ Read = Callable[[ReadTransaction], Recipients]
 class IssueWork:
     """Each chunk is decided like an issue over the API, a customer at a time (`store.bulk.issuing`)."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, open_series: OpenSeries) -> None:
         self._desk = desk
         self._issuer = Issuer(desk.database.dialect)
-        self._blocks: dict[object, CodeBlocks] = {}
+        self._open_series = open_series
 
     def chunk(self, job: Job, rows_max: int) -> Chunk:
         """Draw the codes before; whom they are for is looked up when they are written."""
@@ -79,9 +77,9 @@ class IssueWork:
             read = self._listed(file, offered.org, cursor.after, people_max)
         else:
             read = partial(_window, job.org_id, cursor.after, people_max, request.audience.segment)
-        drawn, blocks = _NO_CODES, None
+        drawn, blocks = NO_CODES, None
         if offered.series.terms.client_handling_type is Handling.GENERATED:
-            blocks = self._blocks_of(offered)
+            blocks = self._open_series.blocks_of(offered)
             if blocks.are_scarce:
                 most = request.count * self._count(read)
             drawn = blocks.draw(cursor.place, most, still_wanted=total - job.done)
@@ -127,12 +125,12 @@ class IssueWork:
         return Progress(
             cursor=msgspec.to_builtins(Cursor(recipients.after or 0, drawn.after(ok))),
             done=done,
+            looked=recipients.looked * per_person,
             ok=ok,
             failed=done - ok,
             by_code=dict(by_code),
             files=self._told(tx, job, request, recipients, failed),
             is_last=recipients.after is None,
-            tells_others=request.send,
         )
 
     def _told(
@@ -149,7 +147,7 @@ class IssueWork:
         assert request.audience, "codes for nobody do not fail"
         file = self._file(job, request.audience)
         columns = file.error_columns() if file else ("customerId", *ERROR_COLUMNS)
-        rows = ((*recipients.cells(row), problem.code, problem.text) for row, problem, _ in failed)
+        rows = (failed_row(columns, recipients.cells(row), problem) for row, problem, _ in failed)
         return (self._desk.folder.append_rows(job, file_of(tx, job, FileRole.ERRORS, "error"), columns, rows),)
 
     def _file(self, job: Job, audience: Audience) -> CustomerFile | None:
@@ -167,7 +165,7 @@ class IssueWork:
             found = self._issuer.people(tx, org.id, file.kind, values) if values else {}
             by_name = {str(value): person for value, person in found.items()}
             people = [row.named if isinstance(row.named, Problem) else by_name.get(row.named, UNKNOWN) for row in page.rows]
-            return Recipients(people, lambda row: page.rows[row].cells, None if page.is_last else page.after)
+            return Recipients(people, lambda row: page.rows[row].cells, None if page.is_last else page.after, len(people))
 
         return read
 
@@ -176,7 +174,7 @@ class IssueWork:
         if offered.series.terms.client_handling_type is Handling.SHARED:
             raise JobImpossible("a series with one shared code has no others")
         still = request.count - job.done
-        blocks = self._blocks_of(offered)
+        blocks = self._open_series.blocks_of(offered)
         drawn = blocks.draw(cursor.place, min(rows_max, still), still_wanted=still)
         if not drawn.codes:
             raise JobImpossible(f"the series has no more codes after {job.done:,}")
@@ -184,7 +182,8 @@ class IssueWork:
 
         def write(tx: WriteTransaction) -> Progress:
             try:
-                make_codes(tx, self._offered(tx, job), drawn.codes, ids(tx), self._desk.clock())
+                series = self._offered(tx, job).series
+                add_codes(tx, job.org_id, series, drawn.codes, ids(tx).coupon, self._desk.clock())
             except StoreError as error:
                 blocks.are_doubtful |= error.is_code_taken
                 raise
@@ -208,19 +207,10 @@ class IssueWork:
             raise JobImpossible(f"{offered.number} {offered.message}")
         return offered
 
-    def _blocks_of(self, offered: Offered) -> CodeBlocks:
-        key = (offered.org.id, offered.series.id, shape_of(offered.series.terms, offered.org.settings))
-        found = self._blocks.get(key)
-        if found is None:
-            if len(self._blocks) >= _BLOCKS_MAX:
-                self._blocks.clear()
-            found = self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
-        return found  # another job may have cleared them meanwhile
-
 
 def _window(org_id: int, after_id: int, most: int, segment: Segment | None, tx: ReadTransaction) -> Recipients:
     people, after = people_after(tx, org_id, after_id, most, segment)
-    return Recipients(people, lambda row: (people[row].customer_id,), after)
+    return Recipients(people, lambda row: (people[row].customer_id,), after, len(people) if after is None else most)
 
 
 def _failures(

@@ -25,7 +25,7 @@ from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.offers import read_series
 from couponry.store.registry import read_org
-from couponry.worker.listed import UNKNOWN, CustomerFile, Listed
+from couponry.worker.listed import UNKNOWN, CustomerFile, Listed, failed_row
 from couponry.worker.work import Chunk, Desk, JobImpossible
 
 _CUSTOMERS_MAX: Final = 2_000
@@ -92,7 +92,6 @@ class LifecycleWork:
                 total=done if part.is_last else max(total, done),
                 files=self._errors(tx, job, file, part),
                 is_last=part.is_last,
-                tells_others=ok > 0,
             )
 
         return write
@@ -162,9 +161,9 @@ class LifecycleWork:
         if not part.failed:
             return ()
         assert file, "only rows of a file fail"
-        rows = [(*row.cells, problem.code, problem.text) for row, problem in part.failed]
-        errors = file_of(tx, job, FileRole.ERRORS, "error")
-        return (self._desk.folder.append_rows(job, errors, file.error_columns(), rows),)
+        columns = file.error_columns()
+        rows = [failed_row(columns, row.cells, problem) for row, problem in part.failed]
+        return (self._desk.folder.append_rows(job, file_of(tx, job, FileRole.ERRORS, "error"), columns, rows),)
 
 
 def _impossible(code: Code) -> JobImpossible:

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from couponry.core.bulk_issue import row_code
 from couponry.core.codes import code_key
-from couponry.core.generation import shape_of
 from couponry.core.jobs import FileRole, Job, JobFile, Progress
 from couponry.core.limits import CHUNK_ROWS_MIN
 from couponry.core.model import Handling, Org
@@ -26,12 +25,9 @@ from couponry.store.folder import file_of
 from couponry.store.neighbours import hold_customers
 from couponry.store.offers import SeriesUnreadable, read_series
 from couponry.store.registry import read_org
-from couponry.worker.code_block import CodeBlocks, Drawn, Place
+from couponry.worker.code_block import NO_CODES, Drawn, OpenSeries, Place
 from couponry.worker.kinds.upload_file import Page, UploadFile
 from couponry.worker.work import Chunk, Desk, JobImpossible
-
-_BLOCKS_MAX: Final = 8
-_NO_CODES: Final = Drawn([], [], Place())
 
 
 class Cursor(Struct, frozen=True, rename="camel"):
@@ -58,10 +54,10 @@ class Part(NamedTuple):
 class UploadWork:
     """A row that fails costs nothing but itself. Rules J5-J11 are an issue's own; no event and no message tells of it."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, open_series: OpenSeries) -> None:
         self._desk = desk
         self._issuer = Issuer(desk.database.dialect)
-        self._blocks: dict[object, CodeBlocks] = {}
+        self._open_series = open_series
 
     def chunk(self, job: Job, rows_max: int) -> Chunk:
         """Read rows and look up codes before; customers are looked up when the chunk is written."""
@@ -75,9 +71,9 @@ class UploadWork:
         if not takes(offered.series.terms, file.kind):
             raise JobImpossible(f"the series takes no {file.kind}")
         total = file.count() if job.total is None else job.total
-        blocks, drawn = None, _NO_CODES
+        blocks, drawn = None, NO_CODES
         if file.kind is FileKind.CUSTOMERS and offered.series.terms.client_handling_type is Handling.GENERATED:
-            blocks = self._blocks_of(offered)
+            blocks = self._open_series.blocks_of(offered)
             still = max(1, total - job.done)
             drawn = blocks.draw(cursor.place, min(rows_max, still), still_wanted=still)
         page = file.page(offered.org, cursor.after, len(drawn.codes) or rows_max, job.done)
@@ -171,15 +167,6 @@ class UploadWork:
         rows = ((*entry.cells, problem.code, problem.text) for entry, problem in judged if problem)
         errors = file_of(tx, part.job, FileRole.ERRORS, "error")
         return (self._desk.folder.append_rows(part.job, errors, (*part.file.columns, *ERROR_COLUMNS), rows),)
-
-    def _blocks_of(self, offered: Offered) -> CodeBlocks:
-        key = (offered.org.id, offered.series.id, shape_of(offered.series.terms, offered.org.settings))
-        found = self._blocks.get(key)
-        if found is None:
-            if len(self._blocks) >= _BLOCKS_MAX:
-                self._blocks.clear()
-            found = self._blocks[key] = CodeBlocks(self._desk.database, self._desk.secret, offered.org, offered.series)
-        return found  # another job may have cleared them meanwhile
 
 
 def _offered(tx: ReadTransaction, job: Job) -> Offered:
