@@ -17,14 +17,16 @@ import structlog
 
 from couponry import telemetry
 from couponry.api import server
-from couponry.api.app import App, application
+from couponry.api.app import App, Receive, Send, application
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
-from couponry.api.back_office import BackOffice
 from couponry.api.hooks import Issuing, Redeeming
 from couponry.api.parts import Parts
 from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
+from couponry.console import app as console_app
+from couponry.console.pages import ROOT as CONSOLE
+from couponry.console.parts import ConsoleParts
 from couponry.core import limits
 from couponry.core.fan_out import FanOut
 from couponry.core.validation import Vault
@@ -34,6 +36,7 @@ from couponry.outbound.gateways import Gateways
 from couponry.settings import SettingInvalid, Settings
 from couponry.store import demo as demo_data
 from couponry.store import migrate
+from couponry.store.back_office import BackOffice
 from couponry.store.directory import Directory
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
@@ -170,7 +173,7 @@ def worker(
     clock: Callable[[], int] = now_ms,
     *,
     is_demo: bool = False,
-) -> App:
+) -> "Site":
     """One worker process's application, with connections and threads of its own; `announce` runs once it has started."""
     assert settings.secret_key, "serve sees to it"
     _share_the_interpreter()
@@ -189,7 +192,9 @@ def worker(
     back_office = BackOffice(Database(settings.database_url, is_keyed=True))
     signer = Signer(settings.secret_key.encode())
     sender = Sender(signer, settings.allowed_private_networks, clock, secrets.SystemRandom().random)
-    return application(
+    vault, folder, request_ids = Vault(options.secret), Folder(settings.files_dir), telemetry.RequestIds(secrets.token_hex(6))
+    new_code, new_webhook_names = lambda: secrets.token_hex(5).upper(), lambda: Names(secrets.token_hex(12), str(uuid.uuid4()))
+    api = application(
         Parts(
             ledger=ledger,
             issuing=Issuing(ledger, Gateways(settings.allowed_private_networks, clock)),
@@ -197,23 +202,56 @@ def worker(
             authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
             attribution=Attribution(directory, clock),
             tokens=tokens,
-            vault=Vault(settings.secret_key.encode()),
+            vault=vault,
             signer=signer,
             allowed_networks=settings.allowed_private_networks,
-            folder=Folder(settings.files_dir),
+            folder=folder,
             wires=Wires(code_as_string=settings.v11_code_as_string, http_always_200=settings.v11_http_always_200),
             back_office=back_office,
             clock=clock,
-            new_code=lambda: secrets.token_hex(5).upper(),
+            new_code=new_code,
             new_validation_code=lambda: (
                 f"{secrets.randbelow(10**limits.VALIDATION_CODE_DIGITS):0{limits.VALIDATION_CODE_DIGITS}}"
             ),
-            new_webhook_names=lambda: Names(secrets.token_hex(12), str(uuid.uuid4())),
+            new_webhook_names=new_webhook_names,
             is_demo=is_demo,
             metrics=metrics,
-            request_ids=telemetry.RequestIds(secrets.token_hex(6)),
+            request_ids=request_ids,
             rate_limits=settings.rate_limits,
             announce=announce,
             on_stop=directory.close,
         )
     )
+    console = console_app.application(
+        ConsoleParts(
+            ledger=ledger,
+            back_office=back_office,
+            folder=folder,
+            vault=vault,
+            signer=signer,
+            secret=options.secret,
+            metrics=metrics,
+            request_ids=request_ids,
+            clock=clock,
+            new_token=lambda: secrets.token_urlsafe(32),
+            new_code=new_code,
+            new_webhook_names=new_webhook_names,
+            allowed_networks=settings.allowed_private_networks,
+            trusted_proxies=settings.trusted_proxies,
+            is_demo=is_demo,
+        )
+    )
+    return Site(api, console)
+
+
+class Site:
+    """What a worker serves: the console below its path, the API everywhere else, and the API's beginning and end for both."""
+
+    def __init__(self, api: App, console: console_app.ConsoleApp) -> None:
+        self.api = api
+        self._console = console
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request, or start and stop."""
+        is_console = scope["type"] == "http" and (scope["path"] == CONSOLE or scope["path"].startswith(f"{CONSOLE}/"))
+        await (self._console if is_console else self.api)(scope, receive, send)

@@ -14,10 +14,9 @@ import msgspec
 from argon2 import PasswordHasher
 from sqlalchemy import Table, insert, select, update
 
-from couponry.api.app import App
 from couponry.core.model import Org
 from couponry.core.problem import Problem
-from couponry.main import worker
+from couponry.main import Site, worker
 from couponry.settings import Settings
 from couponry.store import registry
 from couponry.store import schema as t
@@ -174,8 +173,8 @@ class Shop:
 class Front:
     """The application while it runs. Requests go through the ASGI protocol, headers and bodies as bytes."""
 
-    def __init__(self, app: App) -> None:
-        self.app = app
+    def __init__(self, site: Site) -> None:
+        self.site, self.app = site, site.api
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -185,7 +184,7 @@ class Front:
     def __enter__(self) -> Self:
         self.thread.start()
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.3"}, "state": {}}
-        self.lifespan = asyncio.run_coroutine_threadsafe(self.app(scope, self.events.get, self.said.put), self.loop)
+        self.lifespan = asyncio.run_coroutine_threadsafe(self.site(scope, self.events.get, self.said.put), self.loop)
         assert self._lifespan("startup") == "lifespan.startup.complete"
         return self
 
@@ -205,8 +204,8 @@ class Front:
         return self.run(self.asking(method, path, address=address, **more))
 
     async def asking(self, method: str, path: str, *, address: str = ADDRESS, **more: Any) -> httpx.Response:
-        app: Any = self.app  # httpx and Falcon name the same protocol differently
-        transport = httpx.ASGITransport(app, client=(address, 4711))
+        site: Any = self.site  # httpx and Falcon name the same protocol differently
+        transport = httpx.ASGITransport(site, client=(address, 4711))
         async with httpx.AsyncClient(transport=transport, base_url="http://shop.test") as client:
             return await client.request(method, path, **{"auth": BASIC, **more})
 
@@ -238,7 +237,7 @@ class Front:
             "server": ("shop.test", 80),
             "state": {},
         }
-        return self.run(_exchange(self.app, scope, body))
+        return self.run(_exchange(self.site, scope, body))
 
     def _lifespan(self, what: str) -> str:
         assert self.lifespan
@@ -260,7 +259,7 @@ class Raw:
         return code_of(msgspec.json.decode(self.body))
 
 
-async def _exchange(app: App, scope: dict[str, Any], body: bytes) -> Raw:
+async def _exchange(site: Site, scope: dict[str, Any], body: bytes) -> Raw:
     sent: list[dict[str, Any]] = []
     asked = iter([{"type": "http.request", "body": body, "more_body": False}])
 
@@ -270,7 +269,7 @@ async def _exchange(app: App, scope: dict[str, Any], body: bytes) -> Raw:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    await app(scope, receive, send)
+    await site(scope, receive, send)
     return Raw(sent[0]["status"], sent[0]["headers"], b"".join(message.get("body", b"") for message in sent[1:]))
 
 

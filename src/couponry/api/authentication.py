@@ -13,13 +13,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Literal
 
 from couponry.api.call import Call
 from couponry.api.principals import Principal
 from couponry.api.recall import Recall
-from couponry.api.slowdown import Slowdown
 from couponry.api.tokens import Tokens
 from couponry.core.limits import (
     CREDENTIAL_CHARS_MAX,
@@ -28,13 +26,14 @@ from couponry.core.limits import (
     PASSWORD_WAITERS_MAX,
     PRINCIPAL_CACHE_MAX,
 )
+from couponry.core.proxies import Network, client_address, site_of
+from couponry.core.slowdown import Slowdown
 from couponry.core.status import Code
 from couponry.store import passwords
 from couponry.store.directory import Directory, Identity, Login
 
 _MD5_HEX_CHARS: Final = 32
 _HEX: Final = frozenset("0123456789abcdef")
-_IPV6_SITE_BITS: Final = 64
 
 Kind = Literal["till", "client"]
 
@@ -47,7 +46,7 @@ class Authenticator:
         directory: Directory,
         tokens: Tokens,
         clock: Callable[[], int],
-        trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
+        trusted_proxies: tuple[Network, ...] = (),
     ) -> None:
         self._directory = directory
         self._tokens = tokens
@@ -123,7 +122,10 @@ class Authenticator:
 
     async def _check(self, call: Call, name: tuple[Kind, str], secret: str, login: Login | None) -> Code | None:
         """Compare with the stored hash, or with a hash of nobody's; those who failed before wait first."""
-        keys = (self._digest(*(part.encode() for part in name)), _site(client_address(call, self._trusted_proxies)))
+        keys = (
+            self._digest(*(part.encode() for part in name)),
+            site_of(client_address(call.remote_addr, call.header(b"x-forwarded-for"), self._trusted_proxies)),
+        )
         wait_ms = self._slowdown.wait_ms(*keys)
         if wait_ms and not await self._slow_down(wait_ms):
             return Code.UNAUTHENTICATED
@@ -151,35 +153,6 @@ class Authenticator:
 
     def _digest(self, *parts: bytes) -> bytes:
         return blake2b(b"\0".join(parts), key=self._hash_key, digest_size=16).digest()
-
-
-def client_address(call: Call, trusted: tuple[IPv4Network | IPv6Network, ...]) -> str:
-    """Who connected; behind proxies that are trusted, the nearest address that they name and that is none of them."""
-    address = call.remote_addr
-    hops = [hop.strip() for hop in call.header(b"x-forwarded-for").split(",") if hop.strip()]
-    while hops and _is_within(address, trusted):
-        address = hops.pop()
-    return address
-
-
-def _is_within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    parsed = _parsed(address)
-    return parsed is not None and any(parsed in network for network in networks)
-
-
-def _parsed(address: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(address)
-    except ValueError:
-        return None
-
-
-def _site(address: str) -> int | str:
-    """What one guesser owns: an IPv4 address, or the /64 of an IPv6 address."""
-    parsed = _parsed(address)
-    if isinstance(parsed, IPv6Address):
-        return int(parsed) >> _IPV6_SITE_BITS
-    return address if parsed else ""
 
 
 def _basic(encoded: str) -> tuple[str, str] | None:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from couponry.api.back_office import BackOffice
 from couponry.core.limits import CHUNKS_MS_MAX
 from couponry.core.status import Code
+from couponry.store.back_office import BackOffice
 from couponry.store.delivery_log import Chunk
 from couponry.store.engine import WriteTransaction
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
-from couponry.api.back_office import BackOffice
 from couponry.api.hooks import Issuing, Redeeming
 from couponry.api.tokens import Tokens
 from couponry.api.v1_1.wire import Wires
@@ -14,6 +13,7 @@ from couponry.core.validation import Vault
 from couponry.ledger import Ledger
 from couponry.outbound import Signer
 from couponry.outbound.addresses import Network
+from couponry.store.back_office import BackOffice
 from couponry.store.folder import Folder
 from couponry.store.webhooks import Names
 from couponry.telemetry import Metrics, RequestIds

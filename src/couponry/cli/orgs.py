@@ -9,6 +9,7 @@ import typer
 from couponry.cli.answers import Refused, answer, now_ms, opened, or_refuse, read_settings
 from couponry.core.org_settings import OrgSettings
 from couponry.core.problem import Problem
+from couponry.core.roles import Role
 from couponry.store import passwords, registry
 
 org: Final = typer.Typer(help="Create an org, and change what it may decide for itself.")
@@ -135,7 +136,7 @@ def create_user(
     org_id: OrgId,
     email: Annotated[str, typer.Option(help="E-mail address: the user name, unique over all orgs.")],
     password: Annotated[str, typer.Option(help="Password.")],
-    role: Annotated[registry.Role, typer.Option(help="What the user may do.")],
+    role: Annotated[Role, typer.Option(help="What the user may do.")],
 ) -> None:
     """Create a person who may use the console."""
     if not password:

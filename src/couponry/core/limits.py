@@ -260,6 +260,15 @@ CONTACTS_MAX: Final = 20
 EMAIL_IMAGES_MAX: Final = 5
 EMAIL_SUBJECT_CHARS_MAX: Final = 200
 
+# The console. Who does nothing for so long is signed out, and everybody is after a day.
+SESSION_IDLE_MS_MAX: Final = 2 * HOUR_MS
+SESSION_MS_MAX: Final = 24 * HOUR_MS
+SESSION_SEEN_MS: Final = 5 * MINUTE_MS
+FORM_BYTES_MAX: Final = 1024 * 1024
+FORM_FIELDS_MAX: Final = 2_000
+CONSOLE_PAGE_ROWS: Final = 50
+NOTICE_CHARS_MAX: Final = 500
+
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000
 DOCTOR_DIFFERENCES_MAX: Final = 1_000

@@ -5,7 +5,7 @@ Secrets come in hashed (`store.passwords`), and times and random keys are handed
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 from zoneinfo import available_timezones
 
 import msgspec
@@ -19,14 +19,13 @@ from couponry.core.limits import IDENTIFIER_CHARS_MAX
 from couponry.core.model import Org
 from couponry.core.org_settings import OrgSettings, settings_problem
 from couponry.core.problem import Problem
+from couponry.core.roles import ROLES
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.rows import LABEL_COLUMNS, ORG_COLUMNS, org_from_rows
 
 LoginKind = Literal["till", "client", "user"]
-Role = Literal["admin", "marketer", "support", "auditor"]
-ROLES: Final = get_args(Role)
 
 _DIALLING_CODE: Final = re.compile(r"[1-9][0-9]{0,3}")
 # A till code is the user name of Basic authentication, which ends at the first colon.

@@ -26,6 +26,7 @@ JOB: Final = "job"
 UPLOAD: Final = "upload"
 WEBHOOK: Final = "webhook"
 DELIVERY: Final = "delivery"
+AUDIT: Final = "audit"
 POSITION: Final = "position"
 FIRST: Final[Mapping[str, int]] = {ORG: 1001, ENTITY: 301, SERIES: 5001, CAMPAIGN: 7001, CUSTOMER: 90001}
 # The owner of the numbers that belong to no org: the orgs' own.

@@ -10,7 +10,6 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from couponry.api import times
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import ProblemDetails, admin_failure, problem
 from couponry.api.operation import Operation, Parameter
@@ -24,6 +23,7 @@ from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.status import Code
 from couponry.store import customers, merge
+from couponry.store.back_office import BackOffice
 from couponry.store.customers import CustomerRecord
 from couponry.store.engine import WriteTransaction
 

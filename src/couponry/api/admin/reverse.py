@@ -7,7 +7,6 @@ import falcon.asgi
 import msgspec
 from msgspec import Struct
 
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import ProblemDetails, admin_failure, problem
 from couponry.api.operation import Operation, Parameter
@@ -22,6 +21,7 @@ from couponry.core.plan import ReverseAnswer
 from couponry.core.problem import Problem
 from couponry.core.status import Code
 from couponry.ledger import Ledger
+from couponry.store.back_office import BackOffice
 from couponry.store.places import place_of_redemption
 
 PATH: Final = "/admin/v1/redemptions/{redemption_id}/reverse"

@@ -10,7 +10,6 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from couponry.api.back_office import BackOffice
 from couponry.api.hooks import effects
 from couponry.api.hooks.effects import Effect
 from couponry.core import hook_messages
@@ -21,6 +20,7 @@ from couponry.core.status import Code
 from couponry.ledger import Ledger
 from couponry.outbound import Received, Sender
 from couponry.store import side_effects
+from couponry.store.back_office import BackOffice
 
 
 class Redeemed(Struct, frozen=True):

@@ -8,7 +8,6 @@ import falcon.asgi
 from msgspec import Struct
 from msgspec.structs import replace
 
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
@@ -23,6 +22,7 @@ from couponry.core.holdings import ORDERS
 from couponry.core.limits import PAGE_ITEMS, PAGE_ITEMS_MAX, READ_KEYS_MAX, SERIES_OFFSET_MAX
 from couponry.core.model import Customer, Identifier, Org
 from couponry.core.status import Code
+from couponry.store.back_office import BackOffice
 from couponry.store.coupon_reads import CouponReads, Listing, Page, ReadCoupon, ReadRedemption
 from couponry.store.customers import find_customer
 from couponry.store.engine import ReadTransaction

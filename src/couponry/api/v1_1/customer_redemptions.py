@@ -7,7 +7,6 @@ from typing import Final
 import falcon.asgi
 from msgspec import Struct
 
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
@@ -22,6 +21,7 @@ from couponry.core.codes import CodeCase
 from couponry.core.limits import PAGE_ITEMS_MAX, REDEMPTIONS_SHOWN
 from couponry.core.model import Customer, Identifier, Org
 from couponry.core.status import Code
+from couponry.store.back_office import BackOffice
 from couponry.store.customers import find_customer
 from couponry.store.engine import ReadTransaction
 from couponry.store.offers import Offered, read_series

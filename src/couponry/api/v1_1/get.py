@@ -7,7 +7,6 @@ from typing import Final
 import falcon.asgi
 from msgspec import Struct
 
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
@@ -23,6 +22,7 @@ from couponry.core.holdings import active_from_ms
 from couponry.core.limits import READ_KEYS_MAX
 from couponry.core.model import Customer, Org
 from couponry.core.status import Code
+from couponry.store.back_office import BackOffice
 from couponry.store.coupon_reads import CouponReads, Filters, ReadCoupon
 from couponry.store.engine import ReadTransaction
 from couponry.store.redemption_reads import Use, customers_by_id, latest_uses

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import falcon.asgi
 from msgspec import Struct
 
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
@@ -20,6 +19,7 @@ from couponry.core.expiry import local_time
 from couponry.core.limits import PAGE_ITEMS_MAX
 from couponry.core.model import Org
 from couponry.core.status import Code
+from couponry.store.back_office import BackOffice
 from couponry.store.engine import ReadTransaction
 from couponry.store.entities import TABLES, Entity, EntityListing, list_entities, org_name
 

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 import falcon.asgi
 from msgspec import Struct
 
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
@@ -26,6 +25,7 @@ from couponry.core.expiry import local_time
 from couponry.core.limits import MONEY_MAX, PAGE_ITEMS_MAX
 from couponry.core.model import Org, Terms
 from couponry.core.status import Code
+from couponry.store.back_office import BackOffice
 from couponry.store.engine import ReadTransaction
 from couponry.store.offers import Offered, list_series
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 import falcon.asgi
 import msgspec
 
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import E, error_of, headers_of, http_status
 from couponry.api.parts import Parts
@@ -26,6 +25,7 @@ from couponry.api.v2.coupon_reads_responses import (
     Pagination,
 )
 from couponry.core.status import Code
+from couponry.store.back_office import BackOffice
 from couponry.store.coupon_reads import CouponReads, Page, ReadCoupon
 from couponry.store.customers import find_customer
 from couponry.store.engine import ReadTransaction

@@ -7,7 +7,6 @@ from typing import Final, TypeVar
 import falcon.asgi
 from msgspec import Struct
 
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import v2_failure
 from couponry.api.parts import Parts
@@ -22,6 +21,7 @@ from couponry.core.model import Identifier, Org
 from couponry.core.sources import is_source
 from couponry.core.status import Code
 from couponry.store import customers
+from couponry.store.back_office import BackOffice
 from couponry.store.customers import CustomerRecord
 
 __all__ = ["OPERATIONS", "routes"]

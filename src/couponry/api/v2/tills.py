@@ -7,7 +7,6 @@ import falcon.asgi
 import msgspec
 from msgspec import Struct
 
-from couponry.api.back_office import BackOffice
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import E, v2_failure
 from couponry.api.operation import Operation, Parameter
@@ -16,6 +15,7 @@ from couponry.api.seats import org_of
 from couponry.api.v2 import claims, requests
 from couponry.core.limits import PAGE_ITEMS_MAX
 from couponry.core.status import Code
+from couponry.store.back_office import BackOffice
 from couponry.store.entities import EntityListing, list_entities
 
 

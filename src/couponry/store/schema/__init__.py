@@ -39,6 +39,7 @@ from couponry.store.schema.offering import (
     series_version,
     status_label,
 )
+from couponry.store.schema.people import audit, console_session
 from couponry.store.schema.table import metadata
 from couponry.store.schema.telling import delivery, reminder, series_notice, webhook
 from couponry.store.schema.work import job, job_file, upload
@@ -48,9 +49,11 @@ __all__ = [
     "STRIPES",
     "access_group",
     "attribution_lookup",
+    "audit",
     "campaign",
     "client",
     "concept",
+    "console_session",
     "console_user",
     "coupon",
     "customer",

@@ -1,0 +1,1 @@
+"""The console: Campaign Manager and Member Care, pages rendered on the server."""

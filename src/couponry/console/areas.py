@@ -1,0 +1,19 @@
+"""The modules of pages, each with its routes."""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from couponry.console import home, sign_in
+from couponry.console.gate import Resource
+from couponry.console.pages import Pages
+from couponry.console.parts import ConsoleParts
+
+
+class Area(Protocol):
+    """A module of pages."""
+
+    def routes(self, parts: ConsoleParts, pages: Pages) -> Mapping[str, Resource]:
+        """Its Falcon resources by path below the console."""
+
+
+AREAS: Final[tuple[Area, ...]] = (sign_in, home)

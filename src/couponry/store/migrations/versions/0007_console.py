@@ -1,0 +1,76 @@
+"""The console: sessions, and an audit log that nobody can change.
+
+Revision ID: 0007
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _make_sessions()
+    _make_audit()
+    _make_audit_final()
+
+
+def _make_sessions() -> None:
+    op.create_table(
+        "console_session",
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "user_id"], ["console_user.org_id", "console_user.id"], name=op.f("fk_console_session_console_user")
+        ),
+        sa.PrimaryKeyConstraint("org_id", "token_hash", name=op.f("pk_console_session")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_console_session_user", "console_session", ["org_id", "user_id"], unique=False)
+
+
+def _make_audit() -> None:
+    op.create_table(
+        "audit",
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("done_ms", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger()),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("action", sa.String(length=40), nullable=False),
+        sa.Column("subject_kind", sa.String(length=16), nullable=False),
+        sa.Column("subject_id", sa.Text(), nullable=False),
+        sa.Column("before", sa.Text()),
+        sa.Column("after", sa.Text()),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_audit")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_audit_subject", "audit", ["org_id", "subject_kind", "subject_id", "id"], unique=False)
+    op.create_index("ix_audit_user", "audit", ["org_id", "user_id", "id"], unique=False)
+
+
+def _make_audit_final() -> None:
+    """A trigger each against changing and deleting what was written."""
+    if op.get_bind().dialect.name == "sqlite":
+        for act in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER audit_is_final_{act.lower()} BEFORE {act} ON audit "
+                "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+            )
+        return
+    op.execute(
+        "CREATE FUNCTION audit_is_final() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER audit_is_final BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_is_final()"
+    )
