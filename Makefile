@@ -29,7 +29,7 @@ help: ## List what can be made
 serve: .venv/runtime ## Set everything up and run the server with demo data on SQLite (PORT=8000)
 	exec $(BIN)/couponry serve --demo --port $(PORT)
 
-test: lint ## Set everything up, lint, and run the whole suite on both databases (ARGS= goes to pytest)
+test: lint .venv/browser ## Set everything up, lint, and run the whole suite on both databases (ARGS= goes to pytest)
 	$(BIN)/pytest -n $(JOBS) $(ARGS)
 
 lint: .venv/dev ## Check style, types and the direction of imports
@@ -48,7 +48,7 @@ bench: .venv/dev ## Measure (ARGS= goes to the benchmark)
 docs: .venv/dev ## Write docs/CODES.md again from the table of status codes
 	$(BIN)/python -m tests.house.codes_doc
 
-soak: .venv/dev ## Run the tests that take long
+soak: .venv/dev .venv/browser ## Run the tests that take long
 	$(BIN)/pytest -m soak $(ARGS)
 
 lock: .venv/dev ## Resolve the dependencies again (ARGS=--upgrade takes the newest)
@@ -73,3 +73,8 @@ clean: ## Remove the virtual environment and every cache
 .venv/dev: .venv/runtime requirements-dev.lock
 	$(PIP_LOCKED) --requirement requirements-dev.lock
 	touch $@
+
+# The path of a Chromium.
+.venv/browser: .venv/dev tests/browser/install-chromium
+	tests/browser/install-chromium > $@.part
+	mv $@.part $@
