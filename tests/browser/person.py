@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final, Self
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped] # has no types
 from playwright.sync_api import ConsoleMessage, Page
 
 from couponry.core.roles import Role
