@@ -268,6 +268,10 @@ FORM_BYTES_MAX: Final = 1024 * 1024
 FORM_FIELDS_MAX: Final = 2_000
 CONSOLE_PAGE_ROWS: Final = 50
 NOTICE_CHARS_MAX: Final = 500
+# Who asked for a second person's approval has to ask again after so long.
+APPROVAL_PENDING_MS_MAX: Final = 7 * DAY_MS
+APPROVAL_NOTE_CHARS_MAX: Final = 1_000
+GOODWILL_A_DAY_MAX: Final = 10_000
 
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000

@@ -7,6 +7,8 @@ from msgspec import Meta, Struct
 from couponry.core.limits import (
     CONTACTS_MAX,
     DERIVED_IDEMPOTENCY_HOURS_MAX,
+    GOODWILL_A_DAY_MAX,
+    MONEY_MAX,
     NAME_CHARS_MAX,
     REMINDER_DAYS_MAX,
     SERIES_TEMPLATE_CHARS_MAX,
@@ -67,6 +69,23 @@ class OrgSettings(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
     events_single_coupon_only: Annotated[
         bool, Meta(description="a redeem request of several coupons sends no CouponRedeem events")
     ] = False
+    launch_approval_above: Annotated[
+        int,
+        Meta(
+            description="a launch that may cost more, or has no bound, needs a second person; 0 = every launch, -1 = none",
+            ge=-1,
+            le=int(MONEY_MAX),
+        ),
+    ] = 100_000
+    goodwill_approval_above: Annotated[
+        int,
+        Meta(
+            description="a goodwill coupon worth more needs a second person; 0 = every one, -1 = none", ge=-1, le=int(MONEY_MAX)
+        ),
+    ] = 1_000
+    goodwill_daily_max: Annotated[
+        int, Meta(description="goodwill coupons that one agent may give in a day", ge=0, le=GOODWILL_A_DAY_MAX)
+    ] = 20
     code_prefix: Annotated[str, Meta(description="put before generated codes", pattern=_AFFIX)] = ""
     code_suffix: Annotated[str, Meta(description="put after generated codes", pattern=_AFFIX)] = ""
 

@@ -27,6 +27,7 @@ UPLOAD: Final = "upload"
 WEBHOOK: Final = "webhook"
 DELIVERY: Final = "delivery"
 AUDIT: Final = "audit"
+APPROVAL: Final = "approval"
 POSITION: Final = "position"
 FIRST: Final[Mapping[str, int]] = {ORG: 1001, ENTITY: 301, SERIES: 5001, CAMPAIGN: 7001, CUSTOMER: 90001}
 # The owner of the numbers that belong to no org: the orgs' own.

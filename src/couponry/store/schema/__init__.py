@@ -39,7 +39,7 @@ from couponry.store.schema.offering import (
     series_version,
     status_label,
 )
-from couponry.store.schema.people import audit, console_session
+from couponry.store.schema.people import approval, audit, console_session
 from couponry.store.schema.table import metadata
 from couponry.store.schema.telling import delivery, reminder, series_notice, webhook
 from couponry.store.schema.work import job, job_file, upload
@@ -48,6 +48,7 @@ __all__ = [
     "CAPPED_STRIPE",
     "STRIPES",
     "access_group",
+    "approval",
     "attribution_lookup",
     "audit",
     "campaign",

@@ -1,6 +1,6 @@
 """Who works in the console, and what they did."""
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, String, Text
 
 from couponry.store.schema.table import belongs_to, org_id, org_table, own_id
 
@@ -32,4 +32,31 @@ audit = org_table(
     Column("request_id", Text, nullable=False),
     Index("ix_audit_subject", "org_id", "subject_kind", "subject_id", "id"),
     Index("ix_audit_user", "org_id", "user_id", "id"),
+)
+# What a second person must allow. `request` is JSON for whoever carries it out; `amount` is null where it has no bound;
+# `carried_ms` says when that was done, which is with the decision wherever it is a row itself.
+approval = org_table(
+    "approval",
+    org_id(),
+    own_id(),
+    Column("kind", String(16), nullable=False),
+    Column("subject_kind", String(16), nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("amount", BigInteger),
+    Column("summary", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("asked_by", BigInteger, nullable=False),
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("state", String(9), nullable=False),
+    Column("decided_by", BigInteger),
+    Column("decided_ms", BigInteger),
+    Column("note", Text, nullable=False),
+    Column("carried_ms", BigInteger),
+    CheckConstraint("state IN ('pending', 'approved', 'refused', 'withdrawn', 'expired')", name="state"),
+    CheckConstraint("decided_by <> asked_by", name="second_person"),
+    CheckConstraint("(state IN ('approved', 'refused')) = (decided_by IS NOT NULL)", name="decided"),
+    CheckConstraint("carried_ms IS NULL OR state = 'approved'", name="carried"),
+    Index("ix_approval_state", "org_id", "state", "id"),
+    Index("ix_approval_subject", "org_id", "subject_kind", "subject_id", "id"),
+    belongs_to("console_user", "asked_by"),
 )

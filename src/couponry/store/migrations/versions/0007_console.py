@@ -16,6 +16,7 @@ def upgrade() -> None:
     _make_sessions()
     _make_audit()
     _make_audit_final()
+    _make_approvals()
 
 
 def _make_sessions() -> None:
@@ -55,6 +56,38 @@ def _make_audit() -> None:
     )
     op.create_index("ix_audit_subject", "audit", ["org_id", "subject_kind", "subject_id", "id"], unique=False)
     op.create_index("ix_audit_user", "audit", ["org_id", "user_id", "id"], unique=False)
+
+
+def _make_approvals() -> None:
+    op.create_table(
+        "approval",
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("subject_kind", sa.String(length=16), nullable=False),
+        sa.Column("subject_id", sa.Text(), nullable=False),
+        sa.Column("amount", sa.BigInteger()),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.BigInteger(), nullable=False),
+        sa.Column("asked_ms", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=9), nullable=False),
+        sa.Column("decided_by", sa.BigInteger()),
+        sa.Column("decided_ms", sa.BigInteger()),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("carried_ms", sa.BigInteger()),
+        sa.CheckConstraint("state IN ('pending', 'approved', 'refused', 'withdrawn', 'expired')", name=op.f("ck_approval_state")),
+        sa.CheckConstraint("decided_by <> asked_by", name=op.f("ck_approval_second_person")),
+        sa.CheckConstraint("(state IN ('approved', 'refused')) = (decided_by IS NOT NULL)", name=op.f("ck_approval_decided")),
+        sa.CheckConstraint("carried_ms IS NULL OR state = 'approved'", name=op.f("ck_approval_carried")),
+        sa.ForeignKeyConstraint(
+            ["org_id", "asked_by"], ["console_user.org_id", "console_user.id"], name=op.f("fk_approval_console_user")
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_approval")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_approval_state", "approval", ["org_id", "state", "id"], unique=False)
+    op.create_index("ix_approval_subject", "approval", ["org_id", "subject_kind", "subject_id", "id"], unique=False)
 
 
 def _make_audit_final() -> None:

@@ -1,0 +1,9 @@
+"""The carriers of what may be approved, by kind of approval."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from couponry.console.carrying import Carrier
+
+CARRIERS: Final[Mapping[str, Carrier]] = MappingProxyType({})
