@@ -267,11 +267,22 @@ SESSION_SEEN_MS: Final = 5 * MINUTE_MS
 FORM_BYTES_MAX: Final = 1024 * 1024
 FORM_FIELDS_MAX: Final = 2_000
 CONSOLE_PAGE_ROWS: Final = 50
+STORE_TILLS_LISTED_MAX: Final = 500
 NOTICE_CHARS_MAX: Final = 500
 # Who asked for a second person's approval has to ask again after so long.
 APPROVAL_PENDING_MS_MAX: Final = 7 * DAY_MS
 APPROVAL_NOTE_CHARS_MAX: Final = 1_000
 GOODWILL_A_DAY_MAX: Final = 10_000
+# Member Care. A person looks up so much, which is more than a call takes; identifiers that somebody asked to see stay shown for a
+# while. A page of a customer's coupons looks through so many, the choice of a goodwill coupon through so many series.
+LOOKUPS_A_MINUTE_MAX: Final = 60
+LOOKUPS_A_DAY_MAX: Final = 3_000
+IDENTIFIERS_SHOWN_MS: Final = 10 * MINUTE_MS
+COUPONS_WALKED_MAX: Final = 500
+GOODWILL_SERIES_WALKED_MAX: Final = 1_000
+HITS_MAX: Final = 20
+TILLS_FOUND_MAX: Final = 20
+REASON_CHARS_MAX: Final = 500
 
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000

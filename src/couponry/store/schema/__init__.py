@@ -39,7 +39,7 @@ from couponry.store.schema.offering import (
     series_version,
     status_label,
 )
-from couponry.store.schema.people import approval, audit, console_session
+from couponry.store.schema.people import approval, audit, console_session, tally
 from couponry.store.schema.table import metadata
 from couponry.store.schema.telling import delivery, reminder, series_notice, webhook
 from couponry.store.schema.work import job, job_file, upload
@@ -81,6 +81,7 @@ __all__ = [
     "series_version",
     "status_label",
     "store",
+    "tally",
     "till",
     "upload",
     "webhook",

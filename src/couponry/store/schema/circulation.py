@@ -6,6 +6,7 @@ from couponry.store.schema.table import org_id, org_table, own_id
 
 _IN_POOL = text("issued_ms IS NULL AND revoked_ms IS NULL")
 _HAS_EFFECTS = text("event = 'SideEffects'")
+_REDATES = text("event = 'CouponExpiryChange'")
 # `holder_id` is the customer whose own record of a shared code a row is, else 0; `revision` is 0 for the
 # live row of a code and the row's id once revoked, which frees the code for another upload. `uses` counts redemptions ever made,
 # reversed ones too: it numbers them. `issued_by_redemption` marks what a redeemer was given or bound to
@@ -39,6 +40,7 @@ coupon = org_table(
     Index("ix_coupon_pool", "org_id", "series_id", "id", postgresql_where=_IN_POOL, sqlite_where=_IN_POOL),
 )
 _IS_REVERSED = text("reversed_ms IS NOT NULL")
+_HAS_BILL = text("transaction_number <> ''")
 # `use_number` and `customer_use_number` make a double redemption impossible to insert: two writers that did not see each other
 # would give the same number.
 redemption = org_table(
@@ -69,6 +71,7 @@ redemption = org_table(
     Index(
         "ix_redemption_reversed", "org_id", "series_id", "reversed_ms", postgresql_where=_IS_REVERSED, sqlite_where=_IS_REVERSED
     ),
+    Index("ix_redemption_bill", "org_id", "transaction_number", "id", postgresql_where=_HAS_BILL, sqlite_where=_HAS_BILL),
 )
 customer_series = org_table(
     "customer_series",
@@ -112,6 +115,7 @@ outbox = org_table(
     Column("identified_by", String(64)),
     Index("ix_outbox_new", "org_id", "created_ms", "id", postgresql_where=_IS_NEW, sqlite_where=_IS_NEW),
     Index("uq_outbox_position", "org_id", "position", unique=True, postgresql_where=_IS_PLACED, sqlite_where=_IS_PLACED),
+    Index("ix_outbox_redated", "org_id", "subject_id", "id", postgresql_where=_REDATES, sqlite_where=_REDATES),
     Index("ix_outbox_side_effects", "org_id", "subject_id", postgresql_where=_HAS_EFFECTS, sqlite_where=_HAS_EFFECTS),
 )
 # A code that was sent to a customer: its MAC to compare it with, and itself sealed (`core.validation`). `message` is JSON: where

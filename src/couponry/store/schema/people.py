@@ -1,6 +1,6 @@
 """Who works in the console, and what they did."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, String, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, String, Text
 
 from couponry.store.schema.table import belongs_to, org_id, org_table, own_id
 
@@ -59,4 +59,15 @@ approval = org_table(
     Index("ix_approval_state", "org_id", "state", "id"),
     Index("ix_approval_subject", "org_id", "subject_kind", "subject_id", "id"),
     belongs_to("console_user", "asked_by"),
+)
+# How often somebody has done something since `since_ms`: look-ups in a minute, goodwill coupons in a day, a form once. The
+# statement that counts holds the limit (`store/tallies.py`); of a person, what is older than a day is forgotten.
+tally = org_table(
+    "tally",
+    org_id(),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(64), primary_key=True),
+    Column("since_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    CheckConstraint("count >= 0", name="count"),
 )

@@ -17,6 +17,7 @@ def upgrade() -> None:
     _make_audit()
     _make_audit_final()
     _make_approvals()
+    _make_care()
 
 
 def _make_sessions() -> None:
@@ -88,6 +89,27 @@ def _make_approvals() -> None:
     )
     op.create_index("ix_approval_state", "approval", ["org_id", "state", "id"], unique=False)
     op.create_index("ix_approval_subject", "approval", ["org_id", "subject_kind", "subject_id", "id"], unique=False)
+
+
+def _make_care() -> None:
+    """What Member Care counts people's actions by, and finds bills and changed expiries with."""
+    op.create_table(
+        "tally",
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.CheckConstraint("count >= 0", name=op.f("ck_tally_count")),
+        sa.PrimaryKeyConstraint("org_id", "user_id", "kind", "since_ms", name=op.f("pk_tally")),
+        sqlite_with_rowid=False,
+    )
+    for name, table, columns, condition in (
+        ("ix_redemption_bill", "redemption", ["org_id", "transaction_number", "id"], "transaction_number <> ''"),
+        ("ix_outbox_redated", "outbox", ["org_id", "subject_id", "id"], "event = 'CouponExpiryChange'"),
+    ):
+        where = sa.text(condition)
+        op.create_index(name, table, columns, unique=False, postgresql_where=where, sqlite_where=where)
 
 
 def _make_audit_final() -> None:
