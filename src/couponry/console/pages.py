@@ -46,7 +46,7 @@ NAVIGATION: Final = (
     Link("Campaigns", "/campaigns", Permission.SEE_CAMPAIGNS, "Campaign Manager"),
     Link("Calendar", "/calendar", Permission.SEE_CAMPAIGNS, "Campaign Manager"),
     Link("Series", "/series", Permission.SEE_CAMPAIGNS, "Campaign Manager"),
-    Link("Approvals", "/approvals", Permission.APPROVE, "Campaign Manager"),
+    Link("Approvals", "/approvals", Permission.BE_SIGNED_IN, "Campaign Manager"),
     Link("Find", "/care", Permission.SEE_CUSTOMERS, "Member Care"),
     Link("Stores and tills", "/stores", Permission.SEE_OPERATIONS, "Operations"),
     Link("Credentials", "/credentials", Permission.SEE_OPERATIONS, "Operations"),
