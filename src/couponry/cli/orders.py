@@ -44,7 +44,7 @@ class CustomerList:
 
     def audience(self) -> Audience:
         """The customers, as an audience that is not kept yet. Refuses a file that cannot be worked on."""
-        from couponry.api.upload.sheets import columns_of
+        from couponry.store.bulk.sheets import columns_of
 
         columns = columns_of(self.path)
         if isinstance(columns, Problem):

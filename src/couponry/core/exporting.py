@@ -10,9 +10,11 @@ from types import MappingProxyType
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
 from msgspec import Meta, Struct
 
 from couponry.core.expiry import local_time
+from couponry.core.jobs import FileRole, Job, JobKind
 from couponry.core.limits import MONEY_SCALE
 
 _Id = Annotated[int, Meta(ge=1, le=2**53 - 1)]
@@ -62,6 +64,12 @@ class ExportRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.from_ms is not None and self.to_ms is not None and self.from_ms >= self.to_ms:
             return "from must be before to"
         return ""
+
+
+def format_of(job: Job, role: FileRole) -> FileFormat:
+    """How a file is written: as an export asks for it, everything else as CSV."""
+    is_export = job.kind is JobKind.EXPORT and role is FileRole.RESULT
+    return msgspec.convert(job.request, ExportRequest).file_format if is_export else FileFormat.CSV
 
 
 class Kind(StrEnum):

@@ -1,11 +1,13 @@
 """An uploaded file of coupons: its three kinds, which series take which, and what its rows are refused with (upload 1 and 4)."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Literal, assert_never
 
 from msgspec import Struct
 
+from couponry.core.limits import UPLOAD_STEM_CHARS_MAX
 from couponry.core.model import Handling, Terms
 from couponry.core.problem import Problem
 from couponry.core.status import Code
@@ -17,13 +19,14 @@ Identifier = Literal["MOBILE", "EMAIL", "EXTERNAL_ID", "USER_ID", "NOT_TAGGED"]
 class UploadRequest(Struct, frozen=True, rename="camel"):
     """What a job for an uploaded file was asked for. `column` is where the identifier stands, counted from 0.
 
-    `till_id` is the till that the coupons are recorded for. The names are the file's: as it is answered, and as it was sent.
+    `till_id` is the till that the coupons are recorded for, if any. The names are the file's: as it is answered, and as it was
+    sent.
     """
 
     upload_id: int
     identifier: Identifier
     column: int
-    till_id: int
+    till_id: int | None
     uploaded_name: str
     sent_name: str
 
@@ -74,3 +77,14 @@ DUPLICATE: Final = Problem(633, "duplicate code in the org or file")
 def row_problem(code: Code) -> Problem:
     """Why a row failed, in the words of upload 4 where it has some."""
     return Problem(code.number, _TEXTS.get(code) or code.message.removeprefix(_OF_AN_ISSUE))
+
+
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.\-\u0080-\U0010ffff]+")
+_NAMELESS: Final = "file"
+
+
+def stored_name(sent_name: str, now_ms: int, series_id: int) -> str:
+    """`<stem>_<millis>_<series>.csv`; of the sent name only what is safe in any file name and in any URL."""
+    last = re.split(r"[/\\]", sent_name)[-1]
+    stem = _UNSAFE.sub("_", last.rpartition(".")[0] or last)[:UPLOAD_STEM_CHARS_MAX].strip("._")
+    return f"{stem or _NAMELESS}_{now_ms}_{series_id}.csv"

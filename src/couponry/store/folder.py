@@ -3,6 +3,7 @@
 Paths are made of ids alone; no name that somebody sent is ever part of one. Files can be read by their owner only.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,10 +11,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import mkstemp
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Self
 
 from couponry.core.jobs import FileRole, Job, JobFile
-from couponry.core.limits import UPLOAD_READ_MS_MAX
+from couponry.core.limits import UPLOAD_BLOCK_BYTES, UPLOAD_READ_MS_MAX
 from couponry.store.bulk.files import csv_lines, harmless, harmless_to_the_letter
 from couponry.store.engine import ReadTransaction
 from couponry.store.exports import zone_of
@@ -99,6 +100,28 @@ class Folder:
         path = self._root / kind / str(org_id)
         path.mkdir(_PRIVATE, parents=True, exist_ok=True)
         return path
+
+
+class Written:
+    """As much of a file as is committed, block by block."""
+
+    def __init__(self, path: Path, size_bytes: int) -> None:
+        self._file: BinaryIO = path.open("rb")
+        self._left = size_bytes
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        block = await asyncio.to_thread(self._file.read, min(self._left, UPLOAD_BLOCK_BYTES))
+        if not block:
+            raise StopAsyncIteration
+        self._left -= len(block)
+        return block
+
+    async def close(self) -> None:
+        """Falcon calls it at the end, also when the client has gone away."""
+        self._file.close()
 
 
 def _appended(path: Path, size_bytes: int, lines: Iterable[bytes]) -> int:

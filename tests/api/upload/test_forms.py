@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from couponry.api.upload import receiving
 from couponry.core.limits import UPLOAD_BYTES_MAX, UPLOAD_READ_MS_MAX
+from couponry.store import receiving
 from tests.api.holdings import series_id
 from tests.api.shop import NOW_MS, Raw
 from tests.api.upload.forms import BOTH, BOUNDARY, CODES, CODES_FORM, END, PATH, Sender, part

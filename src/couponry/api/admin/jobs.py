@@ -22,7 +22,6 @@ from couponry.api.admin.jobs_wire import (
     RevokeBody,
     expiry_of,
     export_of,
-    format_of,
     issue_of,
     revoke_of,
     shown,
@@ -33,21 +32,20 @@ from couponry.api.call import Call, Reply
 from couponry.api.envelopes import admin_failure, problem
 from couponry.api.parts import Parts
 from couponry.api.seats import org_of
-from couponry.api.upload.files import Written
-from couponry.api.upload.keeping import Origin, kept
-from couponry.api.upload.receiving import Received
 from couponry.api.v2.replies import answered
 from couponry.api.v2.requests import coupon_id_of, is_json
 from couponry.core.audience import Audience
-from couponry.core.exporting import ExportRequest, FileFormat
+from couponry.core.exporting import ExportRequest, FileFormat, format_of
 from couponry.core.jobs import FileRole, Job, JobFile, JobKind, JobState
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.status import Code
 from couponry.store.bulk.files import csv_lines
-from couponry.store.folder import Folder
+from couponry.store.folder import Folder, Written
 from couponry.store.jobs import list_jobs, move_job, read_job
+from couponry.store.keeping import Keeper, Origin, kept
 from couponry.store.ordering import UNKNOWN, judge, place, place_export
+from couponry.store.receiving import Received
 
 OPERATIONS: Final = jobs_described.OPERATIONS
 LIST_COLUMN: Final = "customers"
@@ -98,7 +96,10 @@ class Asking(Generic[B]):
             order = asked.order.of
             origin = Origin(org.id, identifier=asked.identifier, identifier_column=0)
             return await kept(
-                self._parts, received, origin, lambda tx, upload: place(tx, org, order(Audience(upload_id=upload.id)), now_ms)
+                Keeper(self._parts.back_office, self._parts.folder, now_ms),
+                received,
+                origin,
+                lambda tx, upload: place(tx, org, order(Audience(upload_id=upload.id)), now_ms),
             )
         finally:
             received.path.unlink(missing_ok=True)

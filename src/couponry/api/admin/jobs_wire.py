@@ -226,12 +226,6 @@ def _audience(sent: SentAudience | None, org: Org) -> tuple[Audience | None, Seq
     return (EVERYBODY if sent.all else Audience(upload_id=sent.upload_id)), None
 
 
-def format_of(job: Job, role: FileRole) -> FileFormat:
-    """How a file is written: as an export asks for it, everything else as CSV."""
-    is_export = job.kind is JobKind.EXPORT and role is FileRole.RESULT
-    return msgspec.convert(job.request, ExportRequest).file_format if is_export else FileFormat.CSV
-
-
 def _instant(sent: str | int | None, zone: ZoneInfo) -> int | Problem | None:
     if not isinstance(sent, str):
         return sent

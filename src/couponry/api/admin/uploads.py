@@ -13,13 +13,13 @@ from couponry.api.envelopes import ADMIN_UPLOADS, ProblemDetails, admin_failure,
 from couponry.api.operation import Operation
 from couponry.api.parts import Parts
 from couponry.api.seats import org_of
-from couponry.api.upload.keeping import Origin, kept
-from couponry.api.upload.receiving import Received, received
-from couponry.api.upload.sheets import columns_of
 from couponry.core.audience import Audience, ListKind, listed
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.status import Code
+from couponry.store.bulk.sheets import columns_of
+from couponry.store.keeping import Keeper, Origin, kept
+from couponry.store.receiving import Received, received
 
 
 class UploadBody(Struct, rename="camel"):
@@ -76,7 +76,7 @@ class Uploads:
             (problem(taken) if isinstance(taken, Problem) else admin_failure(taken)).write(resp)
 
     async def _taken(self, call: Call, org: Org) -> Uploaded | Problem | Code:
-        async with received(call, self._parts, _FIELDS) as sent:
+        async with received(call, self._parts.folder, org.id, _FIELDS) as sent:
             if not isinstance(sent, Received):
                 return sent
             named = _named(sent)
@@ -88,9 +88,8 @@ class Uploads:
             if named.column >= len(columns):
                 return bad(f"the file has no column {named.column}")
             origin = Origin(org.id, identifier=named.identifier, identifier_column=named.column)
-            return await kept(
-                self._parts, sent, origin, lambda _, upload: Uploaded(upload.id, upload.sent_name, upload.size_bytes)
-            )
+            keeper = Keeper(self._parts.back_office, self._parts.folder, self._parts.clock())
+            return await kept(keeper, sent, origin, lambda _, upload: Uploaded(upload.id, upload.sent_name, upload.size_bytes))
 
 
 def _named(sent: Received) -> Audience | Problem:

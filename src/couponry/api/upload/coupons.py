@@ -11,11 +11,11 @@ from couponry.api.parts import Parts
 from couponry.api.upload import described
 from couponry.api.upload.intake import Filed, Intake
 from couponry.api.upload.listing import listed
-from couponry.api.upload.receiving import bad
 from couponry.api.upload.statuses import coupon_uploads
 from couponry.core.jobs import JobKind
 from couponry.core.model import Handling, Terms
 from couponry.core.problem import Problem
+from couponry.store.receiving import bad
 
 OPERATIONS: Final = described.COUPONS
 IDENTIFIERS: Final = ("MOBILE", "EMAIL", "EXTERNAL_ID", "USER_ID")

@@ -1,9 +1,7 @@
 """`GET /coupon/api/v1/upload/files/{name}`: what failed in an upload and why, and what was done (upload 4)."""
 
-import asyncio
 import re
-from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Final
 
 import falcon.asgi
 
@@ -12,9 +10,9 @@ from couponry.api.envelopes import UPLOADS, upload_failure
 from couponry.api.parts import Parts
 from couponry.api.upload import described
 from couponry.core.jobs import FileRole, JobFile, JobKind
-from couponry.core.limits import UPLOAD_BLOCK_BYTES
 from couponry.core.status import Code
 from couponry.store.engine import ReadTransaction
+from couponry.store.folder import Written
 from couponry.store.jobs import find_file, read_job
 
 OPERATIONS: Final = described.FILES
@@ -27,28 +25,6 @@ _ROLES: Final = frozenset({FileRole.ERRORS, FileRole.DONE})
 def routes(parts: Parts) -> dict[str, object]:
     """The files of all uploads by name."""
     return {f"{UPLOADS}files/{{name}}": WrittenFiles(parts)}
-
-
-class Written:
-    """As much of a file as is committed, block by block."""
-
-    def __init__(self, path: Path, size_bytes: int) -> None:
-        self._file: BinaryIO = path.open("rb")
-        self._left = size_bytes
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        block = await asyncio.to_thread(self._file.read, min(self._left, UPLOAD_BLOCK_BYTES))
-        if not block:
-            raise StopAsyncIteration
-        self._left -= len(block)
-        return block
-
-    async def close(self) -> None:
-        """Falcon calls it at the end, also when the client has gone away."""
-        self._file.close()
 
 
 class WrittenFiles:

@@ -1,31 +1,27 @@
 """From a form to a job: who sends it, for which series, what the file is, and what is to be done with it (upload 1, 2)."""
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 
 from couponry.api.call import Call
 from couponry.api.parts import Parts
 from couponry.api.seats import Seat, Seats
-from couponry.api.upload.keeping import Origin, kept
-from couponry.api.upload.receiving import Received, bad, received
-from couponry.api.upload.sheets import columns_of
 from couponry.api.v2.series_query import id_of
 from couponry.core.jobs import Job, JobKind
-from couponry.core.limits import UPLOAD_STEM_CHARS_MAX
 from couponry.core.model import Org, Terms
 from couponry.core.problem import Problem
 from couponry.core.status import Code
+from couponry.core.upload_kinds import stored_name
+from couponry.store.bulk.sheets import columns_of
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.jobs import Draft, create_job, read_job
+from couponry.store.keeping import Keeper, Origin, kept
 from couponry.store.offers import read_series
+from couponry.store.receiving import Received, bad, received
 from couponry.store.uploads import Upload
-
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.\-\u0080-\U0010ffff]+")
-_NAMELESS: Final = "file"
 
 Plan = Callable[[Mapping[str, str], Terms, Sequence[str]], dict[str, Any] | Problem]
 """What a job is to do, from the form's fields, the series' terms and the file's columns; or why it may not."""
@@ -56,7 +52,7 @@ class Intake:
         terms = await terms_of(self._parts, seat.org.id, sent_id)
         if not isinstance(terms, Terms):
             return terms
-        async with received(call, self._parts, self._fields) as sent:
+        async with received(call, self._parts.folder, seat.org.id, self._fields) as sent:
             if not isinstance(sent, Received):
                 return sent
             columns = await asyncio.to_thread(columns_of, sent.path)
@@ -76,7 +72,8 @@ class Intake:
             assert job, "it was made in this transaction"
             return job
 
-        job = await kept(self._parts, sent, Origin(seat.org.id, till_id), create)
+        keeper = Keeper(self._parts.back_office, self._parts.folder, self._parts.clock())
+        job = await kept(keeper, sent, Origin(seat.org.id, till_id), create)
         return job if isinstance(job, Code) else Filed(seat.org, job)
 
 
@@ -90,10 +87,3 @@ async def terms_of(parts: Parts, org_id: int, sent_id: str) -> Terms | Problem |
         return bad("there is no such coupon series")
 
     return await parts.back_office.read(read)
-
-
-def stored_name(sent_name: str, now_ms: int, series_id: int) -> str:
-    """`<stem>_<millis>_<series>.csv`; of the sent name only what is safe in any file name and in any URL."""
-    last = re.split(r"[/\\]", sent_name)[-1]
-    stem = _UNSAFE.sub("_", last.rpartition(".")[0] or last)[:UPLOAD_STEM_CHARS_MAX].strip("._")
-    return f"{stem or _NAMELESS}_{now_ms}_{series_id}.csv"

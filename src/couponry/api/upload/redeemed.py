@@ -13,11 +13,11 @@ from couponry.api.parts import Parts
 from couponry.api.upload import described
 from couponry.api.upload.intake import Filed, Intake
 from couponry.api.upload.listing import listed
-from couponry.api.upload.receiving import bad
 from couponry.api.upload.statuses import redeemed_uploads
 from couponry.core.jobs import JobKind
 from couponry.core.model import Terms
 from couponry.core.problem import Problem
+from couponry.store.receiving import bad
 
 OPERATIONS: Final = described.REDEEMED
 _FIELDS: Final = ("customerIdentifier", "couponIdentifier", "uploadHeaders")

@@ -19,14 +19,15 @@ from couponry.store import schema
 from couponry.store.bulk.files import ERROR_COLUMNS
 from couponry.store.bulk.issuing import Ids, Issuer, Offered, Order, Wanted
 from couponry.store.bulk.pool import add_codes, first_coupon_id, keys_in_use
+from couponry.store.bulk.rows import FileUnusable
 from couponry.store.bulk.statistics import FEW_ROWS, count_rows
+from couponry.store.bulk.upload_file import Page, UploadFile
 from couponry.store.engine import ReadTransaction, StoreError, WriteTransaction
 from couponry.store.folder import file_of
 from couponry.store.neighbours import hold_customers
 from couponry.store.offers import SeriesUnreadable, read_series
 from couponry.store.registry import read_org
 from couponry.worker.code_block import NO_CODES, Drawn, OpenSeries, Place
-from couponry.worker.kinds.upload_file import Page, UploadFile
 from couponry.worker.work import Chunk, Desk, JobImpossible
 
 
@@ -61,6 +62,12 @@ class UploadWork:
 
     def chunk(self, job: Job, rows_max: int) -> Chunk:
         """Read rows and look up codes before; customers are looked up when the chunk is written."""
+        try:
+            return self._chunk(job, rows_max)
+        except FileUnusable as error:
+            raise JobImpossible(str(error)) from error
+
+    def _chunk(self, job: Job, rows_max: int) -> Chunk:
         request, cursor = msgspec.convert(job.request, UploadRequest), msgspec.convert(job.cursor, Cursor)
         with self._desk.database.reading() as tx:
             offered = _offered(tx, job)

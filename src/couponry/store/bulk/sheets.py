@@ -3,11 +3,11 @@
 from io import BytesIO
 from pathlib import Path
 
-from couponry.api.upload.receiving import bad
 from couponry.core.limits import UPLOAD_HEAD_BYTES_MAX
 from couponry.core.problem import Problem
 from couponry.store.bulk.files import CsvReader
 from couponry.store.bulk.rows import FileUnusable
+from couponry.store.receiving import bad
 
 
 def columns_of(path: Path) -> tuple[str, ...] | Problem:

@@ -13,7 +13,6 @@ from couponry.core.status import Code
 from couponry.core.upload_kinds import FileKind, UploadRequest, kind_of, row_problem
 from couponry.store.bulk.files import without_apostrophe
 from couponry.store.bulk.rows import FileUnusable, Row, RowReader, is_text
-from couponry.worker.work import JobImpossible
 
 T = TypeVar("T")
 
@@ -38,18 +37,18 @@ class Page(NamedTuple):
 
 
 class UploadFile:
-    """One file. What is wrong with it as a whole is JobImpossible."""
+    """One file. What is wrong with it as a whole is FileUnusable."""
 
     def __init__(self, path: Path, request: UploadRequest) -> None:
         self._path = path
         self._column = request.column
         header, self._start = self._reading(0, lambda reader: (next(iter(reader), Row([])), reader.offset))
         if header.problem or not any(header.cells):
-            raise JobImpossible(f"the header cannot be read: {header.problem or 'it is empty'}")
+            raise FileUnusable(f"the header cannot be read: {header.problem or 'it is empty'}")
         self.columns = tuple(name.strip() for name in header.cells)
         kind = kind_of(request.identifier, request.column, len(self.columns))
         if isinstance(kind, Problem):
-            raise JobImpossible(kind.text)
+            raise FileUnusable(kind.text)
         self.kind = kind
         self.name_kind = _KINDS.get(request.identifier, "")
 
@@ -99,6 +98,4 @@ class UploadFile:
             with self._path.open("rb") as file:
                 return work(RowReader(file, start))
         except FileNotFoundError as error:
-            raise JobImpossible("the uploaded file is not there any more") from error
-        except FileUnusable as error:
-            raise JobImpossible(str(error)) from error
+            raise FileUnusable("the uploaded file is not there any more") from error

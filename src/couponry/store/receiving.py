@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import falcon
+import falcon.asgi
 from falcon.asgi.multipart import BodyPart, MultipartForm
 from falcon.asgi.reader import BufferedReader
 from falcon.media.multipart import MultipartFormHandler, MultipartParseOptions
 from msgspec import Struct
 
-from couponry.api.call import Call
-from couponry.api.parts import Parts
 from couponry.core.limits import (
     NAME_CHARS_MAX,
     REQUEST_BODY_BYTES_MAX,
@@ -29,6 +28,7 @@ from couponry.core.limits import (
 )
 from couponry.core.problem import Problem
 from couponry.core.status import Code
+from couponry.store.folder import Folder
 
 FILE: Final = "file"
 _UNNAMED: Final = "file.csv"
@@ -57,16 +57,18 @@ class _FormError(Exception):
 
 
 @asynccontextmanager
-async def received(call: Call, parts: Parts, fields: Sequence[str]) -> AsyncIterator[Received | Problem | Code]:
+async def received(
+    request: falcon.asgi.Request, folder: Folder, org_id: int, fields: Sequence[str]
+) -> AsyncIterator[Received | Problem | Code]:
     """What the form of this request holds: its part `file`, and those of these fields that it has, without surrounding blanks.
 
     A Problem (400) when it is no such form, BODY_TOO_LARGE when it is over the limit. Whoever wants the file hands it to
-    `keeping.kept` inside; at the end it is removed if it was not taken.
+    `store.keeping.kept` inside; at the end it is removed if it was not taken.
     """
-    file, path = await asyncio.to_thread(parts.folder.receive, call.principal.org_id)
+    file, path = await asyncio.to_thread(folder.receive, org_id)
     try:
         with file:
-            taken = await _taken(call, file, fields)
+            taken = await _taken(request, file, fields)
         yield taken if isinstance(taken, Code | Problem) else Received(path, *taken)
     finally:
         path.unlink(missing_ok=True)
@@ -77,13 +79,15 @@ def bad(detail: str) -> Problem:
     return Problem(Code.MALFORMED.number, "Incorrect or invalid input", detail)
 
 
-async def _taken(call: Call, file: BinaryIO, names: Sequence[str]) -> tuple[str, int, dict[str, str]] | Problem | Code:
+async def _taken(
+    request: falcon.asgi.Request, file: BinaryIO, names: Sequence[str]
+) -> tuple[str, int, dict[str, str]] | Problem | Code:
     """The file's name and size and the fields; the file itself is written."""
-    if (call.content_length or 0) > _FORM_BYTES_MAX:
+    if (request.content_length or 0) > _FORM_BYTES_MAX:
         return Code.BODY_TOO_LARGE
     try:
         async with asyncio.timeout(UPLOAD_READ_MS_MAX / 1000):
-            return await _read(await _form(call), file, names)
+            return await _read(await _form(request), file, names)
     except _TooLargeError:
         return Code.BODY_TOO_LARGE
     except TimeoutError:
@@ -94,21 +98,22 @@ async def _taken(call: Call, file: BinaryIO, names: Sequence[str]) -> tuple[str,
         return bad(error.description or "the form cannot be read")
 
 
-async def _form(call: Call) -> MultipartForm:
-    if not call.has_multipart_body():
+async def _form(request: falcon.asgi.Request) -> MultipartForm:
+    content_type = request.content_type or ""
+    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise _FormError("the body is not multipart/form-data")
     options = MultipartParseOptions()
     options.max_body_part_count = UPLOAD_PARTS_MAX
     options.max_body_part_headers_size = UPLOAD_PART_HEADERS_BYTES_MAX
     options.max_body_part_buffer_size = UPLOAD_FIELD_BYTES_MAX
-    stream = BufferedReader(_bounded(call), UPLOAD_BLOCK_BYTES)
-    return await MultipartFormHandler(options).deserialize_async(stream, call.header(b"content-type"), None)
+    stream = BufferedReader(_bounded(request), UPLOAD_BLOCK_BYTES)
+    return await MultipartFormHandler(options).deserialize_async(stream, content_type.strip(), None)
 
 
-async def _bounded(call: Call) -> AsyncIterator[bytes]:
+async def _bounded(request: falcon.asgi.Request) -> AsyncIterator[bytes]:
     """The body; a sender that names no length is stopped at the limit."""
     size = 0
-    async for block in call.stream:
+    async for block in request.stream:
         size += len(block)
         if size > _FORM_BYTES_MAX:
             raise _TooLargeError
