@@ -27,6 +27,8 @@ from couponry.store.schema.circulation import (
     redemption,
     refusal,
 )
+from couponry.store.schema.launching import campaign_draft, launch
+from couponry.store.schema.figures import daily_figure, daily_refusal
 from couponry.store.schema.offering import (
     CAPPED_STRIPE,
     STRIPES,
@@ -52,6 +54,7 @@ __all__ = [
     "attribution_lookup",
     "audit",
     "campaign",
+    "campaign_draft",
     "client",
     "concept",
     "console_session",
@@ -59,10 +62,13 @@ __all__ = [
     "coupon",
     "customer",
     "customer_series",
+    "daily_figure",
+    "daily_refusal",
     "delivery",
     "idempotency",
     "job",
     "job_file",
+    "launch",
     "login",
     "metadata",
     "missed_call",

@@ -17,6 +17,8 @@ def upgrade() -> None:
     _make_audit()
     _make_audit_final()
     _make_approvals()
+    _make_drafts()
+    _make_launches()
     _make_care()
 
 
@@ -110,6 +112,75 @@ def _make_care() -> None:
     ):
         where = sa.text(condition)
         op.create_index(name, table, columns, unique=False, postgresql_where=where, sqlite_where=where)
+
+
+def _make_drafts() -> None:
+    is_open = sa.text("is_open")
+    op.create_table(
+        "campaign_draft",
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("owner_id", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "owner_id"], ["console_user.org_id", "console_user.id"], name=op.f("fk_campaign_draft_console_user")
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_campaign_draft")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_campaign_draft_open",
+        "campaign_draft",
+        ["org_id", "id"],
+        unique=False,
+        postgresql_where=is_open,
+        sqlite_where=is_open,
+    )
+
+
+def _make_launches() -> None:
+    is_scheduled = sa.text("state = 'scheduled'")
+    op.create_table(
+        "launch",
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("draft_id", sa.BigInteger(), nullable=False),
+        sa.Column("campaign_id", sa.BigInteger()),
+        sa.Column("series_id", sa.BigInteger()),
+        sa.Column("due_ms", sa.BigInteger()),
+        sa.Column("state", sa.String(length=9), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.BigInteger()),
+        sa.Column("created_by", sa.BigInteger(), nullable=False),
+        sa.Column("created_by_email", sa.Text(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.Column("started_ms", sa.BigInteger()),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.CheckConstraint("state IN ('asked', 'scheduled', 'launched', 'failed', 'cancelled')", name=op.f("ck_launch_state")),
+        sa.CheckConstraint(
+            "state NOT IN ('scheduled', 'launched') OR campaign_id IS NOT NULL", name=op.f("ck_launch_has_campaign")
+        ),
+        sa.ForeignKeyConstraint(
+            ["org_id", "draft_id"], ["campaign_draft.org_id", "campaign_draft.id"], name=op.f("fk_launch_campaign_draft")
+        ),
+        sa.PrimaryKeyConstraint("org_id", "id", name=op.f("pk_launch")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("uq_launch_draft", "launch", ["org_id", "draft_id"], unique=True)
+    op.create_index(
+        "ix_launch_due",
+        "launch",
+        ["org_id", "due_ms", "id"],
+        unique=False,
+        postgresql_where=is_scheduled,
+        sqlite_where=is_scheduled,
+    )
+    op.create_index("ix_launch_campaign", "launch", ["org_id", "campaign_id", "id"], unique=False)
 
 
 def _make_audit_final() -> None:
