@@ -11,9 +11,10 @@ from couponry.core.deliveries import Channel, NewDelivery, Webhook
 from couponry.core.model import Org
 from couponry.core.telling import Cause, Facts
 from couponry.core.validation import Vault
+from couponry.core.webhook_drafts import Draft
 from couponry.store import schema as t
 from couponry.store.engine import Database
-from couponry.store.webhooks import Draft, Names, create_webhook
+from couponry.store.webhooks import Names, create_webhook
 from tests.core.world import NOW, ORG, coupon_id, redemption_id
 
 VAULT: Final = Vault(b"k" * 32)

@@ -4,9 +4,9 @@ from couponry.core.deliveries import Webhook
 from couponry.core.limits import SECRET_KEPT_MS, WEBHOOKS_MAX
 from couponry.core.problem import Problem
 from couponry.core.validation import Vault
+from couponry.core.webhook_drafts import Draft
 from couponry.store.engine import Database
 from couponry.store.webhooks import (
-    Draft,
     Names,
     active_webhooks,
     create_webhook,

@@ -264,6 +264,18 @@ EMAIL_SUBJECT_CHARS_MAX: Final = 200
 SESSION_IDLE_MS_MAX: Final = 2 * HOUR_MS
 SESSION_MS_MAX: Final = 24 * HOUR_MS
 SESSION_SEEN_MS: Final = 5 * MINUTE_MS
+SESSIONS_MAX: Final = 20
+# Signing in. So many codes of a second factor are tried in a window, so many failures of a person recorded in one; whoever was
+# given a password by another has to choose their own, and nobody a short one.
+PASSWORD_CHARS_MIN: Final = 12
+PASSWORD_CHARS_MAX: Final = 1_024
+SECOND_FACTOR_TRIES_MAX: Final = 10
+SECOND_FACTOR_WINDOW_MS: Final = 15 * MINUTE_MS
+SECOND_FACTOR_TICKET_MS: Final = 5 * MINUTE_MS
+RECOVERY_CODES: Final = 10
+FAILED_SIGN_INS_NOTED_MAX: Final = 20
+SIGN_IN_NOTES_AT_ONCE_MAX: Final = 100
+BROWSER_CHARS_MAX: Final = 200
 FORM_BYTES_MAX: Final = 1024 * 1024
 FORM_FIELDS_MAX: Final = 2_000
 CONSOLE_PAGE_ROWS: Final = 50
@@ -283,6 +295,17 @@ GOODWILL_SERIES_WALKED_MAX: Final = 1_000
 HITS_MAX: Final = 20
 TILLS_FOUND_MAX: Final = 20
 REASON_CHARS_MAX: Final = 500
+
+# Series pages. A search looks through so many series and a filtered list through so many coupons or redemptions before it says from
+# where to go on; how far messages came is seen from so many coupons, how many a bulk change touches is counted up to so many.
+SERIES_WALKED_MAX: Final = 1_000
+ROWS_WALKED_MAX: Final = 2_000
+REACH_COUPONS_MAX: Final = 1_000
+TOUCHED_COUPONS_MAX: Final = 10_000
+DRY_RUN_ROWS_MAX: Final = 10_000
+DRY_RUN_EXAMPLES_MAX: Final = 20
+WHAT_IF_PAGE_REDEMPTIONS_MAX: Final = 20_000
+STORES_CHOSEN_MAX: Final = 500
 
 # The doctor.
 DOCTOR_RANGE_IDS: Final = 50_000

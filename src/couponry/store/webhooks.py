@@ -11,6 +11,7 @@ from couponry.core.deliveries import Webhook
 from couponry.core.limits import WEBHOOKS_MAX
 from couponry.core.problem import Problem
 from couponry.core.validation import Vault
+from couponry.core.webhook_drafts import Draft
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.engine import ReadTransaction, WriteTransaction
@@ -21,19 +22,6 @@ NAME_TAKEN: Final = "name_taken"
 TOO_MANY: Final = "too_many"
 _COLUMNS: Final = tuple(t.webhook.c[name] for name in Webhook.__struct_fields__)
 _LISTS: Final = ("event_names", "enrichments")
-
-
-class Draft(Struct, frozen=True, kw_only=True):
-    """What somebody wants of a webhook. The headers are as they are sent."""
-
-    name: str
-    url: str
-    event_names: frozenset[str]
-    headers: Mapping[str, str]
-    connections_max: int
-    sla_s: int
-    enrichments: frozenset[str] = frozenset()
-    is_active: bool = True
 
 
 class Names(Struct, frozen=True):

@@ -13,12 +13,13 @@ from sqlalchemy import insert, select
 
 from couponry.core.deliveries import Webhook
 from couponry.core.validation import Vault
+from couponry.core.webhook_drafts import Draft
 from couponry.outbound import Signer
 from couponry.store import schema as t
 from couponry.store.engine import Database
 from couponry.store.presence import Ownership
 from couponry.store.sequencing import FanOut, Sequencer
-from couponry.store.webhooks import Draft, Names, create_webhook
+from couponry.store.webhooks import Names, create_webhook
 from couponry.worker.delivery.deliverer import DelivererParts, Made
 from couponry.worker.delivery.org import OrgDelivery, Store
 from tests.api.shop import Shop

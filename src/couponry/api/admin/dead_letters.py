@@ -12,7 +12,6 @@ from couponry.api.admin.deliveries import CHANNELS, UNKNOWN, DeliveryShown, numb
 from couponry.api.admin.paging import PARAMETERS, Listed, Page, listed, page_of
 from couponry.api.admin.queries import bad, text
 from couponry.api.call import Call
-from couponry.api.chunks import walked
 from couponry.api.envelopes import ProblemDetails
 from couponry.api.operation import Operation, Parameter
 from couponry.api.parts import Parts
@@ -25,6 +24,7 @@ from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.status import Code
 from couponry.store import delivery_log
+from couponry.store.chunks import walked
 from couponry.store.delivery_log import Chunk
 from couponry.store.engine import ReadTransaction
 from couponry.store.webhooks import list_webhooks, read_webhook

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from couponry.api.admin.queries import bad
 from couponry.api.call import Call
-from couponry.api.chunks import walked
 from couponry.api.parts import Parts
 from couponry.api.seats import org_of
 from couponry.api.times import instant_ms
@@ -20,6 +19,7 @@ from couponry.core.limits import CURSOR_MAX, INSTANT_MS_MAX
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.status import Code
+from couponry.store.chunks import walked
 from couponry.store.delivery_log import Chunk, send_again
 from couponry.store.webhooks import UNKNOWN, read_webhook
 

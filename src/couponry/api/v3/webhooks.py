@@ -19,7 +19,6 @@ from couponry.api.v3.replies import refused
 from couponry.api.v3.webhooks_described import META, ONE, PATH, PING, ROTATE
 from couponry.api.v3.webhooks_wire import (
     MASK,
-    NAMES,
     Deleted,
     EventMeta,
     Gone,
@@ -41,11 +40,12 @@ from couponry.core.event_ids import event_id
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.status import Code
+from couponry.core.webhook_drafts import NAMES, Draft
 from couponry.store import pings, webhooks
 from couponry.store.directory import Grant
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.known import named_tills
-from couponry.store.webhooks import UNKNOWN, Draft
+from couponry.store.webhooks import UNKNOWN
 
 OPERATIONS: Final = webhooks_described.OPERATIONS
 _WIRE_ID: Final = re.compile("[0-9a-f]{24}")

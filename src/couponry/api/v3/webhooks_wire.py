@@ -1,6 +1,5 @@
 """What requests about webhooks hold, and what is answered (events 3). Enrichment, secret and redelivery are ours."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -8,30 +7,15 @@ from typing import Final, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from couponry.api.admin.queries import bad
-from couponry.api.v3.targets import url_problem
-from couponry.core.deliveries import EVENT_NAMES, Webhook
-from couponry.core.events import ISSUE_LIMIT, Enrichment
-from couponry.core.limits import (
-    WEBHOOK_CONNECTIONS,
-    WEBHOOK_CONNECTIONS_MAX,
-    WEBHOOK_HEADER_CHARS_MAX,
-    WEBHOOK_HEADERS_MAX,
-    WEBHOOK_NAME_CHARS_MAX,
-    WEBHOOK_SLA_S,
-    WEBHOOK_SLA_S_MAX,
-)
+from couponry.core.deliveries import Webhook
+from couponry.core.events import Enrichment
+from couponry.core.limits import WEBHOOK_CONNECTIONS, WEBHOOK_CONNECTIONS_MAX, WEBHOOK_SLA_S
 from couponry.core.problem import Problem
+from couponry.core.webhook_drafts import NAMES, Draft, draft_problem, headers_problem
 from couponry.outbound.addresses import Network
-from couponry.store.webhooks import Draft
+from couponry.outbound.targets import url_problem
 
-NAMES: Final = (*EVENT_NAMES, ISSUE_LIMIT)
 MASK: Final = "***"
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_VALUE: Final = re.compile("[\t\x20-\x7e\xa0-\xff]*")
-# What belongs to the transport, and what says who sent it.
-_OURS: Final = re.compile(
-    "host|connection|keep-alive|upgrade|te|trailer|expect|content-length|content-encoding|transfer-encoding|proxy-.*|webhook-.*"
-)
 
 
 class EnrichmentBody(Struct, rename="camel"):
@@ -175,18 +159,9 @@ def drafted(body: WebhookBody, allowed: Sequence[Network], there: Draft | None =
     draft = _filled(body, there)
     if isinstance(draft, Problem):
         return draft
-    unknown = sorted(draft.event_names - {*NAMES})
-    if unknown:
-        return bad(f"eventNames may be {', '.join(NAMES)}")
-    if not 0 < len(draft.name) <= WEBHOOK_NAME_CHARS_MAX or not draft.name.isprintable():
-        return bad(f"name has 1 to {WEBHOOK_NAME_CHARS_MAX} printable characters")
     if (body.web_hook_type or "HTTP", body.method_type or "POST") != ("HTTP", "POST"):
         return bad("webHookType is HTTP, methodType is POST")
-    if not 0 < draft.connections_max <= WEBHOOK_CONNECTIONS_MAX:
-        return bad(f"maxAllowedConnections is from 1 to {WEBHOOK_CONNECTIONS_MAX}")
-    if not 0 < draft.sla_s <= WEBHOOK_SLA_S_MAX:
-        return bad(f"slaInSeconds is from 1 to {WEBHOOK_SLA_S_MAX}")
-    wrong = url_problem(draft.url, allowed) or _headers_problem(draft.headers)
+    wrong = draft_problem(draft) or url_problem(draft.url, allowed) or headers_problem(draft.headers)
     return bad(wrong) if wrong else draft
 
 
@@ -222,22 +197,6 @@ def _filled(body: WebhookBody, there: Draft | None) -> Draft | Problem:
 def _truncated(connections: float) -> int:
     """Without its fraction (events 3); what is far too much stays too much."""
     return int(max(-1, min(connections, WEBHOOK_CONNECTIONS_MAX + 1)))
-
-
-def _headers_problem(headers: Mapping[str, str]) -> str:
-    """What is wrong with headers; empty if they can be sent as they are."""
-    if len(headers) > WEBHOOK_HEADERS_MAX:
-        return f"at most {WEBHOOK_HEADERS_MAX} webHookHeaders"
-    if len({name.lower() for name in headers}) < len(headers):
-        return "webHookHeaders name one twice"
-    for name, value in headers.items():
-        if not _TOKEN.fullmatch(name):
-            return "a name of webHookHeaders is none that HTTP knows"
-        if _OURS.fullmatch(name.lower()):
-            return f"webHookHeaders cannot set {name}"
-        if len(value) > WEBHOOK_HEADER_CHARS_MAX or not _VALUE.fullmatch(value):
-            return f"the value of {name} cannot be sent as a header of at most {WEBHOOK_HEADER_CHARS_MAX} characters"
-    return ""
 
 
 def shown(
