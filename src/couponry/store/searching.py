@@ -118,8 +118,13 @@ def _coupons(tx: ReadTransaction, org_id: int, what: Sought) -> list[FoundCoupon
     if not arms:
         return []
     rows = {row.id: row for row in tx.rows(union_all(*arms), {})}
-    found = [FoundCoupon(*row[:6], is_revoked=row.revoked_ms is not None) for row in rows.values()]
+    found = [_coupon(row) for row in rows.values()]
     return sorted(found, key=lambda one: (one.is_revoked, -one.id))[:HITS_MAX]
+
+
+def _coupon(row: Any) -> FoundCoupon:  # noqa: ANN401 - a row of `_found_coupons`
+    coupon_id, code, series_id, series_code, customer_id, issued_ms, revoked_ms = row
+    return FoundCoupon(coupon_id, code, series_id, series_code or "", customer_id, issued_ms, revoked_ms is not None)
 
 
 def _found_coupons(org_id: int) -> Select[Any]:
@@ -127,7 +132,7 @@ def _found_coupons(org_id: int) -> Select[Any]:
     in_series = (series.org_id == coupon.org_id) & (series.id == coupon.series_id)
     columns = (coupon.id, coupon.code, coupon.series_id, series.code_key.label("series_code"), coupon.customer_id)
     found = select(*columns, coupon.issued_ms, coupon.revoked_ms)
-    return found.select_from(t.coupon.join(t.series, in_series)).where(coupon.org_id == org_id)
+    return found.select_from(t.coupon.outerjoin(t.series, in_series)).where(coupon.org_id == org_id)
 
 
 def _bills(tx: ReadTransaction, org_id: int, what: Sought) -> list[FoundBill]:
@@ -150,7 +155,7 @@ def _redemptions(org_id: int) -> Select[Any]:
     of_coupon = (t.coupon.c.org_id == done.org_id) & (t.coupon.c.id == done.coupon_id)
     at_store = (t.store.c.org_id == done.org_id) & (t.store.c.id == done.store_id)
     columns = (done.id, done.coupon_id, t.coupon.c.code, done.transaction_number, done.redeemed_ms, done.reversed_ms, done.amount)
-    source = t.redemption.join(t.coupon, of_coupon).outerjoin(t.store, at_store)
+    source = t.redemption.outerjoin(t.coupon, of_coupon).outerjoin(t.store, at_store)
     found = select(*columns, t.store.c.name.label("store_name")).select_from(source).where(done.org_id == org_id)
     return found.order_by(done.id.desc()).limit(HITS_MAX)
 
