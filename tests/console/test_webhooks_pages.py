@@ -112,3 +112,16 @@ def test_others_see_or_do_not(shop: Shop, browsers: dict[Role, Browser]) -> None
         assert [browsers[role].get(path).status for role in browsers] == [200, 403, 403, 200]
     assert browsers["auditor"].post("/webhooks", **WANTED).status == 403
     assert browsers["auditor"].post("/dead-letters/1/replay").status == 403
+
+
+def test_messages_are_shown_harmless(shop: Shop, admin: Browser) -> None:
+    row = {
+        **{"id": 1, "outbox_id": 1, "event": "IssueMessage", "target_id": -1, "body": "Hi <script>", "state": "delivered"},
+        **{"attempts": 1, "problem": "", "request_id": "r", "ref_id": "f", "address": "919812300001", "coupon_id": 1},
+        **{"next_ms": 0, "created_ms": NOW_MS, "since_ms": NOW_MS},
+    }
+    with shop.database.writing() as tx:
+        tx.connection.execute(insert(t.delivery).values(org_id=shop.org_id, **row))
+    page = admin.get("/messages")
+    assert "Hi &lt;script&gt;" in page.text
+    assert "1 SMS part<" in page.text

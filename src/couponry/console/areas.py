@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from couponry.console import approvals, home, sign_in
 from couponry.console.gate import Resource
-from couponry.console.operations import credentials, letters, places, settings, webhooks
+from couponry.console.operations import credentials, letters, messages, places, settings, webhooks
 from couponry.console.pages import Pages
 from couponry.console.parts import ConsoleParts
 
@@ -17,4 +17,4 @@ class Area(Protocol):
         """Its Falcon resources by path below the console."""
 
 
-AREAS: Final[tuple[Area, ...]] = (sign_in, home, approvals, places, credentials, settings, letters, webhooks)
+AREAS: Final[tuple[Area, ...]] = (sign_in, home, approvals, places, credentials, settings, letters, webhooks, messages)
