@@ -23,14 +23,15 @@ class CampaignDraft(Struct, frozen=True, rename="camel", omit_defaults=True):
 
     Wall clocks (`starts_local`, `ends_local`) are ISO to the minute, in the org's zone; empty for none. `fields` are the terms of
     a new series under the wire's names (as `core.rules.series` reads them); with a `series_id` they are what changes of that one.
-    `steps` are those that were filled in. `upload_rows` counts the rows of the audience's file, `upload_known` how many of its
-    first `upload_looked` name a customer.
+    `campaign_id` is a campaign that is there, in which more is launched. `steps` are those that were filled in. `upload_rows`
+    counts the rows of the audience's file, `upload_known` how many of its first `upload_looked` name a customer.
     """
 
     name: str = ""
     description: str = ""
     starts_local: str = ""
     ends_local: str = ""
+    campaign_id: int | None = None
     series_id: int | None = None
     fields: dict[str, Any] = {}
     whom: For = ""

@@ -281,6 +281,22 @@ FORM_FIELDS_MAX: Final = 2_000
 CONSOLE_PAGE_ROWS: Final = 50
 STORE_TILLS_LISTED_MAX: Final = 500
 NOTICE_CHARS_MAX: Final = 500
+# Audiences are counted as a whole up to so many ids, else in so many windows of so many ids each; of a file so many rows are
+# looked up.
+AUDIENCE_COUNTED_MAX: Final = 20_000
+AUDIENCE_WINDOWS: Final = 10
+AUDIENCE_WINDOW_IDS: Final = 1_000
+AUDIENCE_ROWS_LOOKED_UP: Final = 1_000
+# Campaigns. What one page of a campaign, of the calendar and of a series' history shows.
+CAMPAIGN_JOBS_SHOWN: Final = 10
+CAMPAIGN_SERIES_SHOWN: Final = 50
+CALENDAR_CAMPAIGNS_MAX: Final = 100
+VERSIONS_SHOWN: Final = 20
+PLACES_TYPED_MAX: Final = 500
+# Scheduled launches are looked for so often; one that starts so much after its time says so.
+LAUNCHES_LOOKED_FOR_MS: Final = 5_000
+LAUNCHES_AT_ONCE: Final = 20
+LAUNCH_LATE_MS: Final = MINUTE_MS
 # Who asked for a second person's approval has to ask again after so long.
 APPROVAL_PENDING_MS_MAX: Final = 7 * DAY_MS
 APPROVAL_NOTE_CHARS_MAX: Final = 1_000

@@ -32,7 +32,7 @@ def people_after(
     ids = select(_customer.id).where(of_org, _customer.id > after_id).order_by(_customer.id)
     last = tx.rows(ids.limit(1).offset(most - 1), {})
     window = [of_org, _customer.id > after_id, *([_customer.id <= last[0].id] if last else [])]
-    wanted = select(*PERSON_COLUMNS).where(*window, *_conditions(org_id, segment)).order_by(_customer.id)
+    wanted = select(*PERSON_COLUMNS).where(*window, *conditions(org_id, segment)).order_by(_customer.id)
     return [Person._make(row) for row in tx.rows(wanted, {})], last[0].id if last else None
 
 
@@ -48,12 +48,13 @@ def audience_size(database: Database, org_id: int, segment: Segment | None) -> i
     for start in range(first, last + 1, AUDIENCE_COUNTED_AT_ONCE):
         part = _customer.id.between(start, start + AUDIENCE_COUNTED_AT_ONCE - 1)
         with database.reading() as tx:
-            ((count,),) = tx.rows(select(func.count()).where(of_org, part, *_conditions(org_id, segment)), {})
+            ((count,),) = tx.rows(select(func.count()).where(of_org, part, *conditions(org_id, segment)), {})
         counted += count
     return counted
 
 
-def _conditions(org_id: int, segment: Segment | None) -> Sequence[ColumnElement[bool]]:
+def conditions(org_id: int, segment: Segment | None) -> Sequence[ColumnElement[bool]]:
+    """Which customers are meant: those there are, and of them those of the segment."""
     found: list[ColumnElement[bool]] = [_customer.merged_into_id.is_(None), _customer.deleted_ms.is_(None)]
     if segment is None:
         return found
