@@ -167,7 +167,7 @@ def _from_source(fold: Fold, command: Issue, customer: Customer, series: Series,
         given = replace(
             pooled, customer_id=customer.id, issued_ms=state.now_ms, expires_local=pooled.expires_local or expires_local
         )
-        fold.plan.given_coupons.append(NewCoupon(given, command.place.till_id, command.details))
+        fold.plan.given_coupons.append(NewCoupon(given, command.place.till_id, command.details, command.place.store_id))
         return given
     is_shared = terms.client_handling_type is Handling.SHARED
     code = terms.generic_code if is_shared else _next_code(fold, series)
@@ -184,7 +184,7 @@ def _from_source(fold: Fold, command: Issue, customer: Customer, series: Series,
     )
     if is_shared:
         fold.put(state.coupon_ids, (code_key(code), customer.id), new.id)
-    fold.plan.new_coupons.append(NewCoupon(new, command.place.till_id, command.details))
+    fold.plan.new_coupons.append(NewCoupon(new, command.place.till_id, command.details, command.place.store_id))
     return new
 
 
@@ -242,4 +242,5 @@ def _trace(command: Issue, item: IssuedItem, customer: Customer | None) -> Refus
         amount=None,
         at_ms=None,
         request_id=command.request_id,
+        store_id=command.place.store_id,
     )

@@ -53,7 +53,8 @@ def _reverse(fold: Fold, command: Reverse, redemption: StoredRedemption, series:
     is_consumed = after.use == "consumed"
     fold.put(state.redemptions, redemption.id, replace(redemption, is_undone=True))
     key = (redemption.id, redemption.coupon_id, redemption.series_id, redemption.customer_id)
-    fold.plan.reversals.append(Reversal(*key, command.place.till_id, command.reason, is_consumed))
+    of_redemption = redemption.store_id, redemption.discount
+    fold.plan.reversals.append(Reversal(*key, command.place.till_id, command.reason, is_consumed, *of_redemption))
     fold.plan.events.append(Event("CouponReactivate", redemption.id, redemption.customer_id, command.request_id))
     if is_consumed:
         return

@@ -257,7 +257,10 @@ class Standing(Struct, frozen=True, gc=False):
 
 
 class Redemption(Struct, frozen=True, gc=False):
-    """One use of one coupon, numbered for the coupon and for the customer in the series; immutable but for its reversal."""
+    """One use of one coupon, numbered for the coupon and for the customer in the series; immutable but for its reversal.
+
+    `discount` is what it gave (`core.figures`).
+    """
 
     id: int
     coupon_id: int
@@ -273,6 +276,7 @@ class Redemption(Struct, frozen=True, gc=False):
     transaction_number: str
     custom_fields: tuple[tuple[str, str], ...]
     request_id: str
+    discount: Decimal = Decimal(0)
 
 
 class StoredRedemption(Struct, frozen=True, gc=False):
@@ -288,3 +292,5 @@ class StoredRedemption(Struct, frozen=True, gc=False):
     transaction_number: str
     bill_id: int | None
     custom_fields: dict[str, str]
+    store_id: int = 0
+    discount: Decimal = Decimal(0)

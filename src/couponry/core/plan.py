@@ -215,10 +215,14 @@ class NewCoupon(Struct, frozen=True, gc=False):
     coupon: Coupon
     till_id: int
     details: str | None = None
+    store_id: int | None = None
 
 
 class Reversal(Struct, frozen=True, gc=False):
-    """A redemption that is undone. One whose use `is_consumed` keeps counting, but cannot be undone again."""
+    """A redemption that is undone. One whose use `is_consumed` keeps counting, but cannot be undone again.
+
+    `store_id` is where it was redeemed, and `discount` what it gave.
+    """
 
     redemption_id: int
     coupon_id: int
@@ -227,6 +231,8 @@ class Reversal(Struct, frozen=True, gc=False):
     till_id: int
     reason: str
     is_consumed: bool
+    store_id: int = 0
+    discount: Decimal = Decimal(0)
 
 
 class Event(Struct, frozen=True, gc=False):
@@ -256,6 +262,7 @@ class Refusal(Struct, frozen=True, gc=False):
     amount: Decimal | None
     at_ms: int | None
     request_id: str
+    store_id: int
 
 
 @dataclass(slots=True)

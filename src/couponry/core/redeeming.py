@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from couponry.core import expiry
 from couponry.core.codes import code_key
 from couponry.core.commands import Check, Claim, Item, Redeem, kinds
+from couponry.core.figures import discount_given
 from couponry.core.fold import Fold
 from couponry.core.model import Coupon, Customer, Org, Redemption, Standing
 from couponry.core.plan import Answer, CheckAnswer, CheckedItem, Event, ItemOutcome, NewCoupon, Offer, Outcome, Refusal
@@ -222,6 +223,7 @@ def take(fold: Fold, attempt: rules.Attempt) -> Redemption:
         transaction_number=claim.transaction_number or "",
         custom_fields=attempt.item.custom_fields,
         request_id=claim.request_id,
+        discount=discount_given(series.terms, claim.amount),
     )
     fold.plan.redemptions.append(redemption)
     fold.plan.events.append(Event("CouponRedeem", redemption.id, customer.id, claim.request_id, (), kinds(claim.customer)))
@@ -348,4 +350,5 @@ def _trace(command: Redeem, status: Code, customer: Customer | None, found: _Jud
         amount=command.amount,
         at_ms=command.at_ms,
         request_id=command.request_id,
+        store_id=command.place.store_id,
     )

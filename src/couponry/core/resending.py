@@ -54,4 +54,5 @@ def _trace(command: Resend, status: Code, customer: Customer | None, coupon: Cou
         amount=None,
         at_ms=None,
         request_id=command.request_id,
+        store_id=command.place.store_id,
     )

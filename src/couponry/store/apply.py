@@ -15,6 +15,7 @@ from couponry.core.model import Redemption
 from couponry.core.plan import Event, NewCoupon, Plan, Refusal
 from couponry.core.state import State
 from couponry.store import schema as t
+from couponry.store.counting import Counting, tallied
 from couponry.store.dialect import Dialect
 from couponry.store.engine import Stage, WriteTransaction
 from couponry.store.rows import scaled
@@ -52,7 +53,7 @@ class Applier:
                     "customer_use_number",
                     "till_id",
                 ),
-                *("store_id", "redeemed_ms", "amount", "transaction_number", "custom_fields", "request_id"),
+                *("store_id", "redeemed_ms", "amount", "discount", "transaction_number", "custom_fields", "request_id"),
             ),
         )
         self._otps = dialect.update(t.otp, key=("id",), added=("wrong_tries",), assigned=("used_ms",))
@@ -79,9 +80,10 @@ class Applier:
             t.refusal,
             (
                 *("id", "status", "code_sent", "coupon_id", "series_id", "customer_id", "till_id", "transaction_number"),
-                *("amount", "evaluated_ms", "refused_ms", "request_id"),
+                *("amount", "evaluated_ms", "refused_ms", "request_id", "store_id"),
             ),
         )
+        self._counting = Counting(dialect, stripe)
 
     def apply(self, tx: WriteTransaction, org_id: int, state: State, plan: Plan, ids: BatchIds) -> None:
         """Write the plan that was decided over `state`. Raises StoreError when the rows are no longer as loaded."""
@@ -99,6 +101,8 @@ class Applier:
         tx.write(self._refusals, org_id, [_refusal_row(next(ids.refusals), plan.now_ms, refusal) for refusal in plan.refusals])
         tx.stage = Stage.OUTBOX
         tx.write(self._outbox, org_id, [_event_row(next(ids.outbox), plan.now_ms, event) for event in plan.events])
+        if state.org:
+            self._counting.add(tx, org_id, tallied(plan, state.org.zone))
 
     def _write_coupons(self, tx: WriteTransaction, org_id: int, plan: Plan) -> None:
         uses = Counter(redemption.coupon_id for redemption in plan.redemptions)
@@ -206,7 +210,7 @@ def _redemption_row(redemption: Redemption) -> Row:
     return (
         *(redemption.id, redemption.coupon_id, redemption.use_number, redemption.series_id, redemption.series_version),
         *(redemption.customer_id, redemption.customer_use_number, redemption.till_id, redemption.store_id),
-        *(redemption.redeemed_ms, scaled(redemption.amount), redemption.transaction_number),
+        *(redemption.redeemed_ms, scaled(redemption.amount), scaled(redemption.discount), redemption.transaction_number),
         *(_json(dict(redemption.custom_fields)), redemption.request_id),
     )
 
@@ -226,4 +230,5 @@ def _refusal_row(refusal_id: int, now_ms: int, refusal: Refusal) -> Row:
     return (
         *(refusal_id, refusal.status.name, code_sent, refusal.coupon_id, refusal.series_id, refusal.customer_id),
         *(refusal.till_id, refusal.transaction_number, scaled(refusal.amount), refusal.at_ms, now_ms, refusal.request_id),
+        refusal.store_id,
     )

@@ -49,6 +49,8 @@ REDEMPTION_COLUMNS: Final = (
     t.redemption.c.transaction_number,
     t.redemption.c.bill_id,
     t.redemption.c.custom_fields,
+    t.redemption.c.store_id,
+    t.redemption.c.discount,
 )
 CUSTOMER_COLUMNS: Final = (
     t.customer.c.id,
@@ -109,12 +111,14 @@ def coupon_from_row(row: Row) -> Coupon:
 
 def redemption_from_row(row: Row) -> StoredRedemption:
     """From `REDEMPTION_COLUMNS`."""
-    redemption_id, coupon_id, series_id, customer_id, redeemed_ms, reversed_ms, reason, amount, number, bill_id, fields = row
+    redemption_id, coupon_id, series_id, customer_id, redeemed_ms, reversed_ms, reason, *bill, fields, store_id, discount = row
+    amount, number, bill_id = bill
     is_undone = reversed_ms is not None or reason is not None
     money = None if amount is None else Decimal(amount) / MONEY_SCALE
     custom_fields = msgspec.json.decode(fields, type=dict[str, str]) if fields else {}
     made = (redemption_id, coupon_id, series_id, customer_id, redeemed_ms)
-    return StoredRedemption(*made, is_undone, money, number, bill_id, custom_fields)
+    given = Decimal(discount) / MONEY_SCALE
+    return StoredRedemption(*made, is_undone, money, number, bill_id, custom_fields, store_id, given)
 
 
 def series_from_text(series_id: int, version: int, text: str) -> Series | None:

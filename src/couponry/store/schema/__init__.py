@@ -27,8 +27,8 @@ from couponry.store.schema.circulation import (
     redemption,
     refusal,
 )
-from couponry.store.schema.launching import campaign_draft, launch
 from couponry.store.schema.figures import daily_figure, daily_refusal
+from couponry.store.schema.launching import campaign_draft, launch
 from couponry.store.schema.offering import (
     CAPPED_STRIPE,
     STRIPES,
@@ -41,7 +41,7 @@ from couponry.store.schema.offering import (
     series_version,
     status_label,
 )
-from couponry.store.schema.people import approval, audit, console_session, tally
+from couponry.store.schema.people import approval, audit, console_session, second_factor, tally
 from couponry.store.schema.table import metadata
 from couponry.store.schema.telling import delivery, reminder, series_notice, webhook
 from couponry.store.schema.work import job, job_file, upload
@@ -78,6 +78,7 @@ __all__ = [
     "redemption",
     "refusal",
     "reminder",
+    "second_factor",
     "serial",
     "series",
     "series_audience",

@@ -42,7 +42,7 @@ coupon = org_table(
 _IS_REVERSED = text("reversed_ms IS NOT NULL")
 _HAS_BILL = text("transaction_number <> ''")
 # `use_number` and `customer_use_number` make a double redemption impossible to insert: two writers that did not see each other
-# would give the same number.
+# would give the same number. `discount` is what was given on the bill as it was then (`core.figures`), whatever becomes of it.
 redemption = org_table(
     "redemption",
     org_id(),
@@ -57,6 +57,7 @@ redemption = org_table(
     Column("store_id", BigInteger, nullable=False),
     Column("redeemed_ms", BigInteger, nullable=False),
     Column("amount", BigInteger),
+    Column("discount", BigInteger, nullable=False, server_default="0"),
     Column("transaction_number", Text, nullable=False),
     Column("bill_id", BigInteger),
     Column("custom_fields", Text),
@@ -68,6 +69,7 @@ redemption = org_table(
     Index("uq_redemption_use", "org_id", "coupon_id", "use_number", unique=True),
     Index("uq_redemption_customer_use", "org_id", "customer_id", "series_id", "customer_use_number", unique=True),
     Index("ix_redemption_series", "org_id", "series_id", "redeemed_ms", "id"),
+    Index("ix_redemption_time", "org_id", "redeemed_ms", "id"),
     Index(
         "ix_redemption_reversed", "org_id", "series_id", "reversed_ms", postgresql_where=_IS_REVERSED, sqlite_where=_IS_REVERSED
     ),
@@ -158,10 +160,13 @@ refusal = org_table(
     Column("series_id", BigInteger),
     Column("customer_id", BigInteger),
     Column("till_id", BigInteger, nullable=False),
+    Column("store_id", BigInteger, nullable=False, server_default="0"),
     Column("transaction_number", Text, nullable=False),
     Column("amount", BigInteger),
     Column("evaluated_ms", BigInteger),
     Column("refused_ms", BigInteger, nullable=False),
     Column("request_id", Text, nullable=False),
     Index("ix_refusal_coupon", "org_id", "coupon_id", "id"),
+    Index("ix_refusal_time", "org_id", "refused_ms", "id"),
+    Index("ix_refusal_series", "org_id", "series_id", "refused_ms", "id"),
 )
