@@ -41,11 +41,13 @@ from couponry.store.directory import Directory
 from couponry.store.engine import Database
 from couponry.store.folder import Folder
 from couponry.store.neighbours import WORKER
+from couponry.store.password_checks import PasswordChecks
 from couponry.store.presence import Ownership, Presence
 from couponry.store.reminders import Notices
 from couponry.store.webhooks import Names
 from couponry.worker.housekeeping import Housekeeping
 from couponry.worker.kinds import works
+from couponry.worker.launches import Launches
 from couponry.worker.process import beside
 from couponry.worker.reminders import Reminders
 from couponry.worker.runner import Runner
@@ -140,8 +142,8 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
     )
     reminders = Reminders(database, Notices(database.dialect), now_ms)
     housekeeping = Housekeeping(desk, settings.files_kept_days)
-    runner = Runner(database, works(desk), now_ms)
-    Worker(runner, deliverer, reminders, housekeeping, presence, settings.database_url).run(lifeline)
+    runner, launches = Runner(database, works(desk), now_ms), Launches(database, now_ms)
+    Worker(runner, deliverer, reminders, housekeeping, launches, presence, settings.database_url).run(lifeline)
 
 
 def _how_to_try(offer: demo_data.Offer, url: str) -> str:
@@ -227,6 +229,7 @@ def worker(
             ledger=ledger,
             back_office=back_office,
             folder=folder,
+            passwords=PasswordChecks(clock),
             vault=vault,
             signer=signer,
             secret=options.secret,

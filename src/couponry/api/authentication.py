@@ -10,8 +10,7 @@ import binascii
 import secrets
 from base64 import b64decode
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -19,18 +18,11 @@ from couponry.api.call import Call
 from couponry.api.principals import Principal
 from couponry.api.recall import Recall
 from couponry.api.tokens import Tokens
-from couponry.core.limits import (
-    CREDENTIAL_CHARS_MAX,
-    PASSWORD_CHECKS_MAX,
-    PASSWORD_THREADS,
-    PASSWORD_WAITERS_MAX,
-    PRINCIPAL_CACHE_MAX,
-)
-from couponry.core.proxies import Network, client_address, site_of
-from couponry.core.slowdown import Slowdown
+from couponry.core.limits import CREDENTIAL_CHARS_MAX, PRINCIPAL_CACHE_MAX
+from couponry.core.proxies import Network, client_address
 from couponry.core.status import Code
-from couponry.store import passwords
 from couponry.store.directory import Directory, Identity, Login
+from couponry.store.password_checks import PasswordChecks
 
 _MD5_HEX_CHARS: Final = 32
 _HEX: Final = frozenset("0123456789abcdef")
@@ -54,10 +46,7 @@ class Authenticator:
         self._trusted_proxies = trusted_proxies
         self._hash_key = secrets.token_bytes(32)
         self._principals: Recall[Principal] = Recall(clock, PRINCIPAL_CACHE_MAX)
-        self._slowdown = Slowdown(clock)
-        self._checks = 0
-        self._waiting = 0
-        self._passwords = ThreadPoolExecutor(PASSWORD_THREADS, "password")
+        self._checks = PasswordChecks(clock)
 
     async def principal_of(self, call: Call) -> Principal | Code:
         """Who sent this request, or the code that refuses it. A known credential costs microseconds and no waiting."""
@@ -80,7 +69,7 @@ class Authenticator:
 
     def close(self) -> None:
         """Stop the threads that check passwords."""
-        self._passwords.shutdown(wait=False, cancel_futures=True)
+        self._checks.close()
 
     async def _verify(self, call: Call, sent: bytes, before: Principal | None, *, is_token: bool) -> Principal | Code:
         try:
@@ -121,35 +110,8 @@ class Authenticator:
         return Principal(identity, f"{kind}:{login.org_id}:{login.id}", expires_ms)
 
     async def _check(self, call: Call, name: tuple[Kind, str], secret: str, login: Login | None) -> Code | None:
-        """Compare with the stored hash, or with a hash of nobody's; those who failed before wait first."""
-        keys = (
-            self._digest(*(part.encode() for part in name)),
-            site_of(client_address(call.remote_addr, call.header(b"x-forwarded-for"), self._trusted_proxies)),
-        )
-        wait_ms = self._slowdown.wait_ms(*keys)
-        if wait_ms and not await self._slow_down(wait_ms):
-            return Code.UNAUTHENTICATED
-        if self._checks >= PASSWORD_CHECKS_MAX:
-            return Code.OVERLOADED
-        self._checks += 1
-        try:
-            loop = asyncio.get_running_loop()
-            is_right = await loop.run_in_executor(self._passwords, _is_right, secret, login)
-        finally:
-            self._checks -= 1
-        (self._slowdown.succeeded if is_right else self._slowdown.failed)(*keys)
-        return None if is_right else Code.UNAUTHENTICATED
-
-    async def _slow_down(self, wait_ms: int) -> bool:
-        """Let those who failed before wait; False when too many are waiting already. They hold nothing that others need."""
-        if self._waiting >= PASSWORD_WAITERS_MAX:
-            return False
-        self._waiting += 1
-        try:
-            await asyncio.sleep(wait_ms / 1000)
-        finally:
-            self._waiting -= 1
-        return True
+        address = client_address(call.remote_addr, call.header(b"x-forwarded-for"), self._trusted_proxies)
+        return await self._checks.refusal(name, address, secret, login.secret_hash if login else None)
 
     def _digest(self, *parts: bytes) -> bytes:
         return blake2b(b"\0".join(parts), key=self._hash_key, digest_size=16).digest()
@@ -164,12 +126,3 @@ def _basic(encoded: str) -> tuple[str, str] | None:
     digest = digest.lower()
     is_one = bool(name and colon) and len(digest) == _MD5_HEX_CHARS and _HEX.issuperset(digest) and name.isprintable()
     return (name, digest) if is_one else None
-
-
-@lru_cache(maxsize=1)
-def _hash_of_nobody() -> str:
-    return passwords.hashed(secrets.token_hex(16))
-
-
-def _is_right(secret: str, login: Login | None) -> bool:
-    return passwords.is_secret(secret, login.secret_hash if login else _hash_of_nobody()) and login is not None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from couponry.console import approvals, home, sign_in
+from couponry.console import account, approvals, home, sign_in
 from couponry.console.gate import Resource
 from couponry.console.operations import credentials, letters, messages, places, settings, webhooks
 from couponry.console.pages import Pages
@@ -17,4 +17,4 @@ class Area(Protocol):
         """Its Falcon resources by path below the console."""
 
 
-AREAS: Final[tuple[Area, ...]] = (sign_in, home, approvals, places, credentials, settings, letters, webhooks, messages)
+AREAS: Final[tuple[Area, ...]] = (sign_in, home, account, approvals, places, credentials, settings, letters, webhooks, messages)

@@ -20,8 +20,11 @@ from couponry.core.status import Code
 from couponry.store import sessions
 
 SESSION_COOKIE: Final = "couponry-session"
-OPEN: Final = frozenset({f"{ROOT}/sign-in", f"{ROOT}/static/{{name}}"})
+OPEN: Final = frozenset({f"{ROOT}/sign-in", f"{ROOT}/sign-in/code", f"{ROOT}/static/{{name}}"})
 """Routes for whoever is not signed in."""
+ACCOUNT: Final = f"{ROOT}/account"
+_FIRST: Final = frozenset({ACCOUNT, f"{ACCOUNT}/password", f"{ROOT}/sign-out"})
+"""Routes for whoever has to change the password that they were given."""
 _FORM: Final = "application/x-www-form-urlencoded"
 _UPLOAD: Final = "multipart/form-data"
 _FAILED: Final = 400
@@ -74,6 +77,10 @@ class ConsoleGate:
             if visit.maybe_session is None:
                 self._ask_who(visit, resp)
                 return
+            if visit.session.person.must_change and visit.uri_template not in _FIRST:
+                self._pages.go(visit, resp, "/account", "Please choose a password of your own first.")
+                resp.complete = True
+                return
             if not visit.may(resource.NEEDS_TO_POST if is_post else resource.NEEDS):
                 what = "You may not do that" if is_post else "You may not see this page"
                 self._stop(visit, resp, 403, what, f"It takes more than the role {visit.session.person.role}.")
@@ -125,11 +132,18 @@ class ConsoleGate:
                 self._stop(visit, resp, 400, "That form cannot be read", "Please go back, and send it again.")
                 return
             visit.form, sent = form, form.text("csrf")
-        is_ours = visit.get_header("Sec-Fetch-Site", default="same-origin") in {"same-origin", "none"}
         is_known = visit.maybe_session is None or self._pages.is_csrf(visit.maybe_session, sent)
-        if not is_ours or not is_known:
+        if not _is_ours(visit) or not is_known:
             self._stop(visit, resp, 403, "That form is out of date", "Please go back, load the page again, and send it again.")
 
     def _stop(self, visit: Visit, resp: falcon.asgi.Response, status: int, what: str, why: str) -> None:
         self._pages.problem(visit, resp, status, what, why)
         resp.complete = True
+
+
+def _is_ours(visit: Visit) -> bool:
+    """Whether a browser sent this from a page of ours, as far as it says so: new ones by one header, older ones by another."""
+    if site := visit.get_header("Sec-Fetch-Site"):
+        return site in {"same-origin", "none"}
+    origin = visit.get_header("Origin")
+    return origin is None or origin.partition("://")[2] in {visit.netloc, visit.forwarded_host}

@@ -9,6 +9,7 @@ from couponry.ledger import Ledger
 from couponry.outbound import Signer
 from couponry.store.back_office import BackOffice
 from couponry.store.folder import Folder
+from couponry.store.password_checks import PasswordChecks
 from couponry.store.webhooks import Names
 from couponry.telemetry import Metrics, RequestIds
 
@@ -23,6 +24,7 @@ class ConsoleParts:
     ledger: Ledger
     back_office: BackOffice
     folder: Folder
+    passwords: PasswordChecks
     vault: Vault
     signer: Signer
     secret: bytes

@@ -43,6 +43,10 @@ class Form(dict[str, list[str]]):
         """A field's only or first value, without surrounding blanks; empty when absent."""
         return next(iter(self.getlist(name)), "").strip()
 
+    def secret(self, name: str) -> str:
+        """A password as it was typed, blanks too."""
+        return next(iter(self.getlist(name)), "")
+
 
 class Visit(falcon.asgi.Request):
     """A request. `session` is set on every page but the open ones, `form` on every POST of a form."""

@@ -1,6 +1,6 @@
 """Who is asking: orgs, the places they sell at, and the credentials of each."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, String, Table, Text, false
 
 from couponry.store.schema.table import belongs_to, metadata, org_id, org_table, own_id
 
@@ -110,6 +110,7 @@ client = org_table(
     belongs_to("till", "till_id"),
     belongs_to("access_group", "access_group_id"),
 )
+# Whoever `must_change` was given a password by another person.
 console_user = org_table(
     "console_user",
     org_id(),
@@ -118,6 +119,7 @@ console_user = org_table(
     Column("password_hash", Text, nullable=False),
     Column("role", String(8), nullable=False),
     Column("is_active", Boolean, nullable=False),
+    Column("must_change", Boolean, nullable=False, server_default=false()),
     CheckConstraint("role IN ('admin', 'marketer', 'support', 'auditor')", name="role"),
     Index("uq_console_user_email", "org_id", "email", unique=True),
 )

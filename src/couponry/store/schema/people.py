@@ -4,6 +4,17 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Larg
 
 from couponry.store.schema.table import belongs_to, org_id, org_table, own_id
 
+# The secret of an authenticator app, sealed. It counts once `step` is set: the time step of the last code that was used, for each
+# counts once. `recovery` is JSON: hashes of the codes that are left for a lost phone.
+second_factor = org_table(
+    "second_factor",
+    org_id(),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("step", BigInteger),
+    Column("recovery", Text, nullable=False),
+    belongs_to("console_user", "user_id"),
+)
 # `token_hash` is SHA-256 of what the browser's cookie holds, so that nobody signs in with a stolen database.
 console_session = org_table(
     "console_session",
@@ -12,6 +23,8 @@ console_session = org_table(
     Column("user_id", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("browser", Text, nullable=False),
     Index("ix_console_session_user", "org_id", "user_id"),
     belongs_to("console_user", "user_id"),
 )

@@ -13,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _make_second_factors()
     _make_sessions()
     _make_audit()
     _make_audit_final()
@@ -20,6 +21,23 @@ def upgrade() -> None:
     _make_drafts()
     _make_launches()
     _make_care()
+
+
+def _make_second_factors() -> None:
+    op.add_column("console_user", sa.Column("must_change", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.create_table(
+        "second_factor",
+        sa.Column("org_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("step", sa.BigInteger()),
+        sa.Column("recovery", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id", "user_id"], ["console_user.org_id", "console_user.id"], name=op.f("fk_second_factor_console_user")
+        ),
+        sa.PrimaryKeyConstraint("org_id", "user_id", name=op.f("pk_second_factor")),
+        sqlite_with_rowid=False,
+    )
 
 
 def _make_sessions() -> None:
@@ -30,6 +48,8 @@ def _make_sessions() -> None:
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("seen_ms", sa.BigInteger(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("browser", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["org_id", "user_id"], ["console_user.org_id", "console_user.id"], name=op.f("fk_console_session_console_user")
         ),
