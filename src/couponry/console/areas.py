@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from couponry.console import account, approvals, home, sign_in
+from couponry.console import account, approvals, home, jobs, people, sign_in
+from couponry.console.care import acting, coupons, customers, explaining, finding, goodwill
 from couponry.console.gate import Resource
 from couponry.console.operations import credentials, letters, messages, places, settings, webhooks
 from couponry.console.pages import Pages
 from couponry.console.parts import ConsoleParts
+from couponry.console.series import bulk, listing, one, rows, trial, uploads
 
 
 class Area(Protocol):
@@ -17,4 +19,29 @@ class Area(Protocol):
         """Its Falcon resources by path below the console."""
 
 
-AREAS: Final[tuple[Area, ...]] = (sign_in, home, account, approvals, places, credentials, settings, letters, webhooks, messages)
+AREAS: Final[tuple[Area, ...]] = (
+    *(sign_in,
+    home,
+    account,
+    approvals,
+    people,
+    places,
+    credentials,
+    settings,
+    letters,
+    webhooks,
+    messages),
+    *(finding,
+    customers,
+    coupons,
+    acting,
+    goodwill,
+    explaining),
+    listing,
+    one,
+    rows,
+    uploads,
+    bulk,
+    trial,
+    jobs,
+)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from couponry.console.care import goodwill
 from couponry.console.carrying import Carrier
 
-CARRIERS: Final[Mapping[str, Carrier]] = MappingProxyType({})
+CARRIERS: Final[Mapping[str, Carrier]] = MappingProxyType({goodwill.KIND: goodwill.GoodwillCarrier()})

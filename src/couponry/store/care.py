@@ -4,8 +4,9 @@ A customer's coupons and redemptions are listed in the order of their index: ser
 each the newest first. Whoever has no more than a page sees all of it, which can then be put in any order.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Struct
@@ -16,7 +17,7 @@ from couponry.core.care import CouponState
 from couponry.core.deliveries import Delivery
 from couponry.core.limits import CONSOLE_PAGE_ROWS, COUPONS_WALKED_MAX, GOODWILL_SERIES_WALKED_MAX, MONEY_SCALE
 from couponry.core.model import Coupon, Customer, Org, Place, Standing
-from couponry.core.series import Series
+from couponry.core.series import Scope, Series
 from couponry.core.terms_words import Names
 from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction
@@ -25,6 +26,7 @@ from couponry.store.redemption_reads import customers_by_id
 from couponry.store.rows import COUPON_COLUMNS, coupon_from_row, series_from_text
 from couponry.store.timeline import messages_about
 
+_NOWHERE: Final[Mapping[str, list[int]]] = MappingProxyType({})
 _NAMED: Final = {"TILL": t.till, "STORE": t.store, "ZONE": t.zone, "CONCEPT": t.concept}
 
 
@@ -231,20 +233,16 @@ def goodwill_series(tx: ReadTransaction, org_id: int, now_ms: int) -> list[Head]
     ]
 
 
-def names_in(tx: ReadTransaction, org_id: int, series: Series | None) -> Names:
+def names_in(tx: ReadTransaction, org_id: int, series: Series | None, more: Mapping[str, list[int]] = _NOWHERE) -> Names:
     """What the places are called that a series may be redeemed at, so many of each kind as a page shows. One statement."""
-    scope = series.scope if series else None
-    wanted = {
-        "TILL": scope.tills if scope else (),
-        "STORE": scope.stores if scope else (),
-        "ZONE": scope.zones if scope else (),
-        "CONCEPT": scope.concepts if scope else (),
-    }
+    scope = series.scope if series else Scope()
+    listed = {"TILL": scope.tills, "STORE": scope.stores, "ZONE": scope.zones, "CONCEPT": scope.concepts}
     arms: list[Select[Any]] = []
     bound: dict[str, object] = {"org": org_id}
     for kind, table in _NAMED.items():
-        keys = tx.dialect.keys(f"k_{kind}", BigInteger())
-        bound |= keys.bound([(each,) for each in sorted(wanted[kind])[:CONSOLE_PAGE_ROWS]])
+        keys = tx.dialect.keys(f"k_{kind.lower()}", BigInteger())
+        wanted = {*sorted(listed[kind])[:CONSOLE_PAGE_ROWS], *more.get(kind, ())}
+        bound |= keys.bound([(each,) for each in sorted(wanted)])
         arms.append(select(literal(kind, String).label("kind"), table.c.id, table.c.name).select_from(keys.probing(table, "id")))
     return {(row.kind, row.id): row.name for row in tx.rows(union_all(*arms), bound)}
 

@@ -33,7 +33,7 @@ def units(tx: ReadTransaction, org_id: int, coupon_id: int, cursor: Mapping[str,
     return [
         [timeline.of_delivery(each) for each in of_coupon(tx, org_id, coupon_id, limit=_MOST, before_id=cursor.get("d"))],
         [timeline.of_refusal(each, coupon_id) for each in _refusals(tx, org_id, coupon_id, cursor.get("f"))],
-        [timeline.of_use(each, currency) for each in _uses(tx, org_id, coupon_id, cursor.get("u"))],
+        [timeline.of_use(each, currency) for each in uses(tx, org_id, coupon_id, cursor.get("u"))],
         [timeline.of_action(each) for each in _actions(tx, org_id, coupon_id, cursor.get("a"))],
         [timeline.of_change(*each) for each in _changes(tx, org_id, coupon_id, cursor.get("x"))],
     ]
@@ -66,7 +66,8 @@ def _refusals(tx: ReadTransaction, org_id: int, coupon_id: int, before_id: int |
     ]
 
 
-def _uses(tx: ReadTransaction, org_id: int, coupon_id: int, before: int | None) -> list[Used]:
+def uses(tx: ReadTransaction, org_id: int, coupon_id: int, before: int | None = None) -> list[Used]:
+    """A coupon's redemptions, newest first."""
     row, back = t.redemption.c, t.till.alias("back")
     at_till = (t.till.c.org_id == row.org_id) & (t.till.c.id == row.till_id)
     at_store = (t.store.c.org_id == row.org_id) & (t.store.c.id == row.store_id)
