@@ -10,7 +10,7 @@ from urllib.parse import quote
 import falcon.asgi
 import structlog
 
-from couponry.console.pages import POLICY, ROOT, Pages
+from couponry.console.pages import POLICY, ROOT, Pages, forget
 from couponry.console.parts import ConsoleParts
 from couponry.console.visit import Form, Visit
 from couponry.core.limits import FORM_BYTES_MAX
@@ -111,7 +111,9 @@ class ConsoleGate:
             write("request_failed", request_id=visit.request_id, method=visit.method, route=route, status=status)
 
     def _ask_who(self, visit: Visit, resp: falcon.asgi.Response) -> None:
-        """Sign in, and come back to where one was."""
+        """Sign in, and come back to where one was. What the browser still holds of a session that is over is taken back."""
+        if SESSION_COOKIE in visit.cookies:
+            forget(visit, resp, SESSION_COOKIE)
         here = f"/{visit.relative_uri.removeprefix(ROOT).lstrip('/')}" if visit.method == "GET" else "/"
         self._pages.go(visit, resp, f"/sign-in?next={quote(here, safe='')}")
         resp.complete = True

@@ -30,6 +30,7 @@ POLICY: Final = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 NOTICE_COOKIE: Final = "couponry-notice"
+_LONG_AGO: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Link(Struct, frozen=True):
@@ -191,7 +192,8 @@ def cookie(visit: Visit, resp: falcon.asgi.Response, name: str, value: str, *, m
 
 def forget(visit: Visit, resp: falcon.asgi.Response, name: str) -> None:
     """Take a cookie back."""
-    resp.unset_cookie(name, path=ROOT, same_site="Lax")
+    secure = not is_loopback(visit)
+    resp.set_cookie(name, "", expires=_LONG_AGO, path=ROOT, secure=secure, http_only=True, same_site="Lax")
 
 
 def is_loopback(visit: Visit) -> bool:
