@@ -52,13 +52,23 @@ def read_job(tx: ReadTransaction, org_id: int, job_id: int) -> Job | None:
     return found[0] if found else None
 
 
-def list_jobs(tx: ReadTransaction, org_id: int, *, before_id: int | None, limit: int, kind: JobKind | None = None) -> list[Job]:
-    """Jobs newest first; two statements."""
+def list_jobs(
+    tx: ReadTransaction,
+    org_id: int,
+    *,
+    before_id: int | None,
+    limit: int,
+    kind: JobKind | None = None,
+    series_id: int | None = None,
+) -> list[Job]:
+    """Jobs newest first, of all kinds and series or of one; two statements."""
     wanted = select(*_COLUMNS).where(t.job.c.org_id == org_id)
     if before_id is not None:
         wanted = wanted.where(t.job.c.id < before_id)
     if kind is not None:
         wanted = wanted.where(t.job.c.kind == kind)
+    if series_id is not None:
+        wanted = wanted.where(t.job.c.series_id == series_id)
     return _read(tx, org_id, wanted.order_by(t.job.c.id.desc()).limit(limit))
 
 

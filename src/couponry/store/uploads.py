@@ -42,3 +42,9 @@ def read_upload(tx: ReadTransaction, org_id: int, upload_id: int) -> Upload | No
     """One upload."""
     rows = tx.rows(select(*_COLUMNS).where(t.upload.c.org_id == org_id, t.upload.c.id == upload_id), {})
     return Upload(*rows[0]) if rows else None
+
+
+def locked_upload(tx: WriteTransaction, org_id: int, upload_id: int) -> None:
+    """Keep others from doing anything with the upload until the transaction ends."""
+    mine = select(t.upload.c.id).where(t.upload.c.org_id == org_id, t.upload.c.id == upload_id)
+    tx.rows(tx.dialect.locked(mine, t.upload), {})

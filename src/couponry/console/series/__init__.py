@@ -1,0 +1,1 @@
+"""Series pages: how one goes, its coupons and redemptions, files that come in, bulk work, and what-if."""
