@@ -12,7 +12,9 @@ from couponry.core.model import Coupon, Customer
 from couponry.core.series import Series
 from couponry.store import doctor
 from couponry.store import schema as t
+from couponry.store.counting import Counting, zone_of
 from couponry.store.engine import Database, ReadTransaction
+from couponry.store.recount import recounted
 from tests.core.world import NOW, ORG, ZONE, coupon, customer, series
 
 _COUNT_UPLOADED = """
@@ -149,6 +151,15 @@ def count_issued(database: Database, org_id: int = ORG) -> None:
         f"UPDATE series_counter SET issued = (SELECT COUNT(*) {given} AND series_id = series_counter.series_id) "
         f"WHERE org_id = {org_id} AND stripe = {t.CAPPED_STRIPE}",
     )
+    count_days(database, org_id)
+
+
+def count_days(database: Database, org_id: int = ORG) -> None:
+    """The figures of what tests have written behind the ledger's back."""
+    with database.writing() as tx:
+        for table in (t.daily_figure, t.daily_refusal):
+            tx.connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE org_id = {org_id}")
+        Counting(tx.dialect).add(tx, org_id, recounted(tx.connection, org_id, zone_of(tx, org_id)))
 
 
 def wrongs(database: Database, org_id: int = ORG, *, asks_doctor: bool = True) -> list[str]:

@@ -28,7 +28,7 @@ TILL: Final = 11
 MANY: Final[dict[str, Any]] = {"is_multiple_use_allowed": True, "any_user": True, "same_user_multiple_redeem": True}
 # Per chunk, without begin, commit and COPY: first uses, a second one refused, first ones of a shared code, unknown codes, and
 # more uses of a code that has some.
-PINNED: Final = {"sqlite": (10, 7, 11, 4, 10), "postgresql": (10, 8, 10, 4, 10)}
+PINNED: Final = {"sqlite": (11, 7, 12, 4, 11), "postgresql": (11, 8, 11, 4, 11)}
 PEOPLE: Final = range(3, 33)
 
 

@@ -10,12 +10,20 @@ from couponry.store.bulk.coupons import Coupons
 from couponry.store.bulk.customers import Customers
 from couponry.store.bulk.series import SeriesRows
 from couponry.store.engine import Database
+from tests.ledger.rows import count_days
 
 NOW_MS = 1_900_000_000_000
 REDEMPTION = (
     *("id", "coupon_id", "use_number", "series_id", "series_version", "customer_id", "customer_use_number", "till_id"),
     *("store_id", "redeemed_ms", "transaction_number", "request_id", "reversed_ms"),
 )
+
+
+# Everything happened on one day.
+DAYS_WITHOUT_TOTAL = [
+    *(("daily_figure.issued", 0, 3), ("daily_figure.redeemed", 0, 2), ("daily_figure.reversed", 0, 1)),
+    ("daily_figure.revoked", 0, 1),
+]
 
 
 @pytest.fixture
@@ -53,6 +61,7 @@ def shop(database: Database) -> Database:
             "INSERT INTO series_counter (org_id, series_id, stripe, redeemed) VALUES (1001, 5001, 3, 1)",
         ):
             tx.connection.execute(text(statement))
+    count_days(database, org_id)
     return database
 
 
@@ -81,8 +90,15 @@ def test_healthy_counters(shop: Database) -> None:
         ("UPDATE series_counter SET uploaded = 1 WHERE uploaded = 2", [("series_counter.uploaded", 1, 2)]),
         (
             "DELETE FROM coupon WHERE code = 'BACK'",
-            [("coupon", 0, 1), ("customer_series.issued", 2, 1), ("series_counter.issued", 3, 2)],
+            [
+                *(("coupon", 0, 1), ("customer_series.issued", 2, 1), ("series_counter.issued", 3, 2)),
+                *(("daily_figure.issued", 3, 2), ("daily_figure.issued", 3, 2)),
+            ],
         ),
+        ("UPDATE daily_figure SET redeemed = 5 WHERE store_id = 8 AND day > 0", [("daily_figure.redeemed", 5, 2)]),
+        ("UPDATE daily_figure SET reversed = 0 WHERE day = 0", [("daily_figure.reversed", 0, 1)]),
+        ("UPDATE daily_figure SET revoked = 0 WHERE series_id = 5001", [("daily_figure.revoked", 0, 1)]),
+        ("DELETE FROM daily_figure WHERE store_id = 0 AND series_id = 0", DAYS_WITHOUT_TOTAL),
     ],
 )
 def test_each_wrong_counter_is_found(shop: Database, harm: str, counters: list[tuple[str, int, int]]) -> None:

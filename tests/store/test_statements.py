@@ -32,26 +32,26 @@ PEOPLE: Final = sum(commands for commands, _ in SIZES)
 NOW_AND_THEN: Final = ("BEGIN", "INSERT INTO serial ", "UPDATE series SET codes_made", "DISCARD PLANS")
 # Per batch, begin and commit apart. Change them knowingly: on PostgreSQL each one is a round trip.
 PINNED: Final = {
-    "sqlite": {"first": 13, "again": 14, "replayed": 9, "refused": 9, "check": 7},
-    "postgresql": {"first": 14, "again": 15, "replayed": 10, "refused": 10, "check": 7},
+    "sqlite": {"first": 14, "again": 15, "replayed": 9, "refused": 11, "check": 7},
+    "postgresql": {"first": 15, "again": 16, "replayed": 10, "refused": 12, "check": 7},
 }
 PINNED_OF_VERBS: Final = {  # on SQLite, on PostgreSQL
-    "issue generated": (11, 12),
-    "issue generated again": (11, 12),
-    "issue pooled": (12, 13),
-    "issue shared": (11, 11),
-    "issue each": (15, 16),
-    "issue with key": (13, 14),
+    "issue generated": (12, 13),
+    "issue generated again": (12, 13),
+    "issue pooled": (13, 14),
+    "issue shared": (12, 12),
+    "issue each": (16, 17),
+    "issue with key": (14, 15),
     "sent again": (8, 8),
-    "issue refused": (8, 8),
+    "issue refused": (10, 10),
     "amend": (3, 3),
-    "reverse": (13, 14),
+    "reverse": (14, 15),
     "reverse refused": (2, 2),
     "redate": (5, 6),
-    "revoke codes": (9, 10),
-    "revoke customer's codes": (10, 11),
-    "revoke all": (11, 12),
-    "mixed": (25, 27),
+    "revoke codes": (10, 11),
+    "revoke customer's codes": (11, 12),
+    "revoke all": (12, 13),
+    "mixed": (26, 28),
 }
 
 

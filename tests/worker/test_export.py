@@ -19,6 +19,7 @@ from couponry.store.bulk.files import harmless
 from couponry.worker.kinds import export_csv
 from tests.api.shop import NOW_MS, TILL
 from tests.core.world import ZONE
+from tests.ledger.rows import count_days
 from tests.worker.desk import Office
 
 HOSTILE: Final = (
@@ -46,6 +47,7 @@ def stocked(office: Office) -> Office:
     for table, columns in ((t.customer_series, {"redeemed": 0}), (t.series_counter, {"redeemed": 0})):
         with office.shop.database.writing() as tx:
             tx.connection.execute(table.update().where(table.c.org_id == office.org_id).values(columns))
+    count_days(office.shop.database, office.org_id)
     return office
 
 

@@ -40,7 +40,11 @@ class Counting:
 
 
 def tallied(plan: Plan, zone: ZoneInfo) -> Tally:
-    """What a plan does. What a redemption itself gave or bound is not issued, and a use that stays consumed is not reversed."""
+    """What a plan does.
+
+    What a redemption itself gave or bound is not issued, a use that stays consumed is not reversed, and what nobody had is not
+    revoked.
+    """
     tally, now_ms = Tally(zone), plan.now_ms
     for made in plan.redemptions:
         tally.count("redeemed", made.redeemed_ms, made.series_id, made.store_id)
@@ -53,7 +57,8 @@ def tallied(plan: Plan, zone: ZoneInfo) -> Tally:
         if counts_as_issued(given.coupon):
             tally.count("issued", now_ms, given.coupon.series_id, given.store_id)
     for coupon in plan.revoked:
-        tally.count("revoked", now_ms, coupon.series_id)
+        if coupon.issued_ms is not None:
+            tally.count("revoked", now_ms, coupon.series_id)
     for refusal in plan.refusals:
         tally.refuse(now_ms, refusal.series_id, refusal.store_id, refusal.status.name)
     return tally

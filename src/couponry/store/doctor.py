@@ -6,14 +6,18 @@ counts at the same time makes no false alarm.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any, Final
 
 from msgspec import Struct
 from sqlalchemy import Column, func, select, text
 
+from couponry.core.figures import ALL, FIGURES, Grain
 from couponry.core.limits import DOCTOR_DIFFERENCES_MAX, DOCTOR_RANGE_IDS
 from couponry.store import schema as t
+from couponry.store.counting import zone_of
 from couponry.store.engine import Database, ReadTransaction
+from couponry.store.recount import recounted
 
 # An issued coupon counts for its series unless redemption itself gave it, and for its customer unless revoked, too.
 _COUPONS: Final = text("""
@@ -72,6 +76,13 @@ _SERIES: Final = text("""
            SUM(CASE WHEN stripe <> :capped THEN redeemed ELSE 0 END) AS redeemed_elsewhere_actual
     FROM series_counter WHERE org_id = :org GROUP BY series_id
 """)
+_FIGURES: Final = text(f"""
+    SELECT day, series_id, store_id, {", ".join(f"SUM({name})" for name in FIGURES)} FROM daily_figure
+    WHERE org_id = :org GROUP BY day, series_id, store_id
+""")  # noqa: S608 - names of our own schema
+_REFUSALS: Final = text("""
+    SELECT day, series_id, status, SUM(refused) FROM daily_refusal WHERE org_id = :org GROUP BY day, series_id, status
+""")
 _OF_STRIPES: Final = ("issued", "redeemed", "uploaded")
 _NOTHING: Final[Mapping[str, int]] = Counter()
 # As the terms of such a series are written; inside a text the quotes would be escaped.
@@ -95,6 +106,8 @@ class Difference(Struct, frozen=True, rename="camel", omit_defaults=True):
     coupon_id: int | None = None
     customer_id: int | None = None
     series_id: int | None = None
+    store_id: int | None = None
+    day: date | None = None
 
 
 class Report(Struct, frozen=True):
@@ -136,6 +149,7 @@ def _differences(tx: ReadTransaction, org_id: int) -> Iterator[Difference]:
             names = ("issued", "redeemed", "uses", "last_redeemed_ms")
             yield from _compared(org_id, "customer_series", row, names, customer_id=row.customer_id, series_id=row.series_id)
     yield from _series_differences(tx, org_id, counted)
+    yield from _day_differences(tx, org_id)
 
 
 def _pools(tx: ReadTransaction, org_id: int) -> set[int]:
@@ -162,11 +176,37 @@ def _series_differences(tx: ReadTransaction, org_id: int, counted: Mapping[int, 
             yield Difference(org_id, "series_counter", 0, uncounted, series_id=series_id)
 
 
+def _day_differences(tx: ReadTransaction, org_id: int) -> Iterator[Difference]:
+    """The figures. How many coupons a store issued no row tells: its tills may have moved."""
+    tally = recounted(tx.connection, org_id, zone_of(tx, org_id))
+    kept = {Grain(*row[:3]): list(map(int, row[3:])) for row in tx.rows(_FIGURES, {"org": org_id})}
+    due, none = tally.figures(), [0] * len(FIGURES)
+    for grain in sorted(kept.keys() | due.keys()):
+        for name, stored, actual in zip(FIGURES, kept.get(grain, none), due.get(grain, none), strict=True):
+            if stored != actual and not (name == "issued" and grain.store_id):
+                where = (None, None, grain.series_id or None, grain.store_id or None, _date(grain.day))
+                yield Difference(org_id, f"daily_figure.{name}", stored, actual, *where)
+    kept_refusals = {
+        (day, series_id, status): int(times) for day, series_id, status, times in tx.rows(_REFUSALS, {"org": org_id})
+    }
+    due_refusals = tally.refusals()
+    for key in sorted(kept_refusals.keys() | due_refusals.keys()):
+        stored, actual = kept_refusals.get(key, 0), due_refusals.get(key, 0)
+        if stored != actual:
+            day, series_id, status = key
+            yield Difference(org_id, f"daily_refusal.{status}", stored, actual, series_id=series_id or None, day=_date(day))
+
+
+def _date(day: int) -> date | None:
+    return None if day == ALL else date.fromordinal(day)
+
+
 def _compared(org_id: int, table: str, row: Any, names: Any, **key: int) -> Iterator[Difference]:  # noqa: ANN401 - a row of its columns
     for name in names:
         stored, actual = int(getattr(row, name)), int(getattr(row, f"{name}_actual"))
         if stored != actual:
-            yield Difference(org_id, f"{table}.{name}", stored, actual, **key)
+            coupon_id, customer_id, series_id = map(key.get, ("coupon_id", "customer_id", "series_id"))
+            yield Difference(org_id, f"{table}.{name}", stored, actual, coupon_id, customer_id, series_id)
 
 
 def _ranges(tx: ReadTransaction, sources: Sequence[Column[Any]], org_id: int) -> Iterator[dict[str, int]]:

@@ -13,9 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, String, case, delete, select, text, update
 
+from couponry.core.figures import Tally
 from couponry.core.limits import COUNT_MAX
 from couponry.core.problem import Problem
 from couponry.store import schema as t
+from couponry.store.counting import Counting, zone_of
 from couponry.store.engine import Stage, WriteTransaction
 from couponry.store.neighbours import hold_customers
 from couponry.store.statements import Row, org_parameter
@@ -72,12 +74,13 @@ def merge(tx: WriteTransaction, org_id: int, victim_id: int, survivor_id: int, n
     if problem:
         return problem
     tx.stage = Stage.COUPONS
-    lost = _coupons_and_redemptions(tx, pair, now_ms)
+    doubles = _coupons_and_redemptions(tx, pair, now_ms)
     tx.stage = Stage.COUNTERS
-    _standings(tx, pair, lost)
+    _standings(tx, pair, Counter(was.series_id for was in doubles if not was.issued_by_redemption))
     tx.stage = Stage.CUSTOMERS
     _audiences(tx, pair)
     _people(tx, pair, people, now_ms)
+    _count_revoked(tx, pair, doubles, now_ms)
     return None
 
 
@@ -100,8 +103,8 @@ def _problem(pair: _Pair, people: Mapping[int, Any]) -> Problem | None:
     return None
 
 
-def _coupons_and_redemptions(tx: WriteTransaction, pair: _Pair, now_ms: int) -> Counter[int]:
-    """Lock, then move. How many issued coupons were revoked for the survivor's own, by series."""
+def _coupons_and_redemptions(tx: WriteTransaction, pair: _Pair, now_ms: int) -> list[Any]:
+    """Lock, then move. The coupons that were revoked for the survivor's own."""
     redemption, coupon = t.redemption.c, t.coupon.c
     keys = tx.dialect.keys("whose", BigInteger())
     whose = {org_parameter().key: pair.org_id, **keys.bound([(pair.victim_id,)])}
@@ -113,7 +116,7 @@ def _coupons_and_redemptions(tx: WriteTransaction, pair: _Pair, now_ms: int) -> 
         _join(tx, pair, doubles, now_ms)
     tx.connection.execute(_MOVE_REDEMPTIONS, pair.parameters)
     tx.connection.execute(_MOVE_COUPONS, pair.parameters)
-    return Counter(was.series_id for was, _ in doubles if not was.issued_by_redemption)
+    return [was for was, _ in doubles]
 
 
 def _join(tx: WriteTransaction, pair: _Pair, doubles: Sequence[tuple[Any, Any]], now_ms: int) -> None:
@@ -133,6 +136,14 @@ def _join(tx: WriteTransaction, pair: _Pair, doubles: Sequence[tuple[Any, Any]],
     tx.write(count, pair.org_id, [(was.redeemed, was.uses, own.id) for was, own in doubles])
     revoke = tx.dialect.update(t.coupon, key=("id",), added=(), assigned=("redeemed", "uses", "revoked_ms", "revision"))
     tx.write(revoke, pair.org_id, [(0, 0, now_ms, was.id, was.id) for was, _ in doubles])
+
+
+def _count_revoked(tx: WriteTransaction, pair: _Pair, revoked: Sequence[Any], now_ms: int) -> None:
+    if revoked:
+        tally = Tally(zone_of(tx, pair.org_id))
+        for coupon in revoked:
+            tally.count("revoked", now_ms, coupon.series_id)
+        Counting(tx.dialect).add(tx, pair.org_id, tally)
 
 
 def _doubles(tx: WriteTransaction, pair: _Pair, coupons: Sequence[Any]) -> list[tuple[Any, Any]]:

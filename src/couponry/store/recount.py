@@ -31,7 +31,9 @@ def _grouped(table: str, column: str, grain: str, counted: str, condition: str) 
 _ISSUED: Final = text(
     _grouped("coupon", "issued_ms", "series_id", "COUNT(*)", "issued_ms IS NOT NULL AND NOT issued_by_redemption")
 )
-_REVOKED: Final = text(_grouped("coupon", "revoked_ms", "series_id", "COUNT(*)", "revoked_ms IS NOT NULL"))
+_REVOKED: Final = text(
+    _grouped("coupon", "revoked_ms", "series_id", "COUNT(*)", "revoked_ms IS NOT NULL AND issued_ms IS NOT NULL")
+)
 _SITE: Final = "series_id, store_id"
 _SUMS: Final = "COUNT(*), SUM(discount)"
 _REDEEMED: Final = text(_grouped("redemption", "redeemed_ms", _SITE, _SUMS, "redeemed_ms IS NOT NULL"))

@@ -15,6 +15,7 @@ from couponry.core import ids
 from couponry.core.codes import code_key, is_well_formed
 from couponry.core.dates import local_from_wire, ms_from_local
 from couponry.core.expiry import coupon_expiry_local, local_time
+from couponry.core.figures import Tally
 from couponry.core.identifiers import normal_mobile
 from couponry.core.model import Handling, Org
 from couponry.core.problem import Problem
@@ -24,6 +25,7 @@ from couponry.store import serials
 from couponry.store.bulk import Cells
 from couponry.store.bulk.customers import customer_ids
 from couponry.store.bulk.inserts import insert_many
+from couponry.store.counting import Counting
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.rows import series_from_text
 from couponry.store.statements import org_parameter
@@ -205,6 +207,15 @@ class Coupons:
             tx.write(count, org_id, [(series_id, t.CAPPED_STRIPE, uploaded[series_id]) for series_id in named])
         count = dialect.insert_or_add(t.series_counter, ("series_id", "stripe"), ("issued",), ("last_issued_ms",))
         tx.write(count, org_id, _counted(issued))
+        self._count_days(tx, new)
+
+    def _count_days(self, tx: WriteTransaction, new: list[_Draft]) -> None:
+        tally = Tally(self.org.zone)
+        for draft in new:
+            if draft.issued_ms is not None:
+                tally.count("issued", draft.issued_ms, draft.series.id)
+                tally.count("revoked", self.now_ms, draft.series.id, None, draft.is_revoked)
+        Counting(tx.dialect).add(tx, self.org.id, tally)
 
 
 def _problem(draft: _Draft, taken: set[Hashable], left: dict[int, int]) -> Problem | None:

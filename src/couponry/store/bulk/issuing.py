@@ -17,6 +17,7 @@ from couponry.core import expiry
 from couponry.core import ids as id_kinds
 from couponry.core.bulk_issue import Held, Person, Supply, judged
 from couponry.core.codes import code_key
+from couponry.core.figures import Tally
 from couponry.core.limits import EVENT_COUPONS_MAX
 from couponry.core.model import Coupon, Handling, Org, Standing
 from couponry.core.rules import issue as rules
@@ -24,6 +25,7 @@ from couponry.core.series import Series
 from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store.bulk.inserts import insert_alike
+from couponry.store.counting import Counting
 from couponry.store.dialect import Dialect, Trouble
 from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
 from couponry.store.neighbours import commit_lazily, hold_customers
@@ -95,6 +97,7 @@ class Issuer:
         self._counter = dialect.insert_or_add(t.series_counter, ("series_id", "stripe"), added, latest)
         columns = ("id", "event", "subject_id", "subject_ids", "customer_id", "request_id", "created_ms")
         self._outbox = dialect.insert(t.outbox, columns)
+        self._counting = Counting(dialect)
 
     def offered(self, tx: ReadTransaction, org_id: int, series_id: int, now_ms: int) -> Offered | Code:
         """The series by its current terms, or the first of J1-J3 that refuses all of it."""
@@ -151,6 +154,9 @@ class Issuer:
             self._write_counts(tx, offered, issued, before, held)
             tx.stage = Stage.OUTBOX
             self._write_events(tx, offered, issued, coupon_ids, ids, order)
+            tally = Tally(org.zone)
+            tally.count("issued", order.now_ms, series.id, None, len(issued))
+            self._counting.add(tx, org.id, tally)
         return refusals
 
     def _pool(self, tx: WriteTransaction, offered: Offered, most: int, order: Order) -> list[Coupon]:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import BigInteger, Integer, tuple_
 
 from couponry.core.bulk_lifecycle import changes, is_meant
+from couponry.core.figures import Tally
 from couponry.core.job_requests import Which
 from couponry.core.lifecycle import counts_as_issued
 from couponry.core.model import Coupon
@@ -21,6 +22,7 @@ from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk.inserts import insert_many
+from couponry.store.counting import Counting, zone_of
 from couponry.store.dialect import Dialect
 from couponry.store.engine import ReadTransaction, Stage, WriteTransaction
 from couponry.store.rows import COUPON_COLUMNS, coupon_from_row, series_from_text
@@ -64,6 +66,7 @@ class BulkLifecycle:
         self._revocations = dialect.update(t.coupon, key=("id",), added=(), assigned=("revoked_ms", "revision"))
         self._expiries = dialect.update(t.coupon, key=("id",), added=(), assigned=("expires_local",))
         self._standings = dialect.update(t.customer_series, key=("customer_id", "series_id"), added=("issued",), assigned=())
+        self._counting = Counting(dialect)
 
     def series(self, tx: ReadTransaction, org_id: int, series_id: int, now_ms: int) -> Series | Code:
         """The series by its current terms, or why no coupon of it may be touched: 755, 788, 712. Two statements."""
@@ -111,6 +114,10 @@ class BulkLifecycle:
         tx.stage = Stage.COUNTERS
         tx.write(self._standings, lot.org_id, [(-held[customer_id], customer_id, series_id) for customer_id, series_id in pairs])
         _tell(tx, lot.org_id, "CouponRevoke", coupons, occasion)
+        if had := sum(coupon.issued_ms is not None for coupon in coupons):
+            tally = Tally(zone_of(tx, lot.org_id))
+            tally.count("revoked", occasion.now_ms, lot.series.id, None, had)
+            self._counting.add(tx, lot.org_id, tally)
         return len(coupons)
 
     def redate(self, tx: WriteTransaction, lot: Lot, ids: Sequence[int], expires_local: str, occasion: Occasion) -> int:

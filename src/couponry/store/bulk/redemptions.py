@@ -29,6 +29,7 @@ from couponry.store import serials
 from couponry.store.batch import Batch, Versions
 from couponry.store.bulk import Cells
 from couponry.store.bulk.inserts import insert_many
+from couponry.store.counting import Counting, tallied
 from couponry.store.dialect import Dialect
 from couponry.store.engine import Stage, WriteTransaction
 from couponry.store.rows import scaled
@@ -49,7 +50,7 @@ _COLUMNS: Final = (
         "till_id",
         "store_id",
     ),
-    *("redeemed_ms", "amount", "transaction_number", "bill_id", "custom_fields", "request_id"),
+    *("redeemed_ms", "amount", "discount", "transaction_number", "bill_id", "custom_fields", "request_id"),
 )
 _IN_HAND: Final = ("customer_id", "issued_ms", "expires_local", "issued_by_redemption", "issued_till_id")
 _UNKNOWN_TILL: Final = Problem(Code.INVALID_INPUT.number, Code.INVALID_INPUT.message, "the org has no such till")
@@ -83,6 +84,7 @@ class Recorder:
         self._counters = dialect.insert_or_add(
             t.series_counter, key=("series_id", "stripe"), added=("redeemed",), latest=("last_redeemed_ms",)
         )
+        self._counting = Counting(dialect)
 
     def record(
         self,
@@ -217,6 +219,8 @@ class Recorder:
             instants.setdefault(redemption.series_id, []).append(redemption.redeemed_ms)
         counted = [(series_id, t.CAPPED_STRIPE, len(when), max(when)) for series_id, when in sorted(instants.items())]
         tx.write(self._counters, org_id, counted)
+        if state.org:
+            self._counting.add(tx, org_id, tallied(plan, state.org.zone))
 
 
 class Redemptions:
@@ -291,6 +295,6 @@ def _row(redemption: Redemption, bill_id: int | None) -> Row:
     return (
         *(redemption.id, redemption.coupon_id, redemption.use_number, redemption.series_id, redemption.series_version),
         *(redemption.customer_id, redemption.customer_use_number, redemption.till_id, redemption.store_id),
-        *(redemption.redeemed_ms, scaled(redemption.amount), redemption.transaction_number, bill_id),
+        *(redemption.redeemed_ms, scaled(redemption.amount), scaled(redemption.discount), redemption.transaction_number, bill_id),
         *(msgspec.json.encode(fields).decode() if fields else None, redemption.request_id),
     )
