@@ -190,6 +190,7 @@ def test_statements_do_not_depend_on_what_there_is_to_move(shop: Database) -> No
         f"UPDATE series_counter SET issued = issued + 40 WHERE series_id = {OWN}",
         f"UPDATE series_counter SET issued = issued + 2 WHERE series_id = {SHARED}",
     )
+    count_days(shop)
     costs = []
     for pair in ((1, 2), (4, 5)):
         seen.clear()
