@@ -17,7 +17,7 @@ MIRA_ID = 90001
 
 def coupon_id(shop: Shop, code: str) -> int:
     with shop.database.reading() as tx:
-        return next(row.id for row in tx.rows(t.coupon.select().where(t.coupon.c.code_key == code), {}))
+        return next(int(row.id) for row in tx.rows(t.coupon.select().where(t.coupon.c.code_key == code), {}))
 
 
 def entries(shop: Shop, **wanted: Any) -> list[audit.Entry]:
@@ -50,12 +50,12 @@ def test_one_customer_is_shown_at_once(shop: Shop, support: Browser, text: str) 
 def test_a_coupon_is_found_by_code_id_bill_and_redemption(shop: Shop, front: Front, support: Browser) -> None:
     code = shop.coupon("H4TQ9ZKM")
     number = coupon_id(shop, code)
-    made = front.redeem(code, transactionNumber="INV/5510").json()["response"][0]
+    made = front.redeem(code, transactionNumber="INV/5510").json()["redemption"][0]
     for text in ("h4tq 9zkm", code.lower(), str(number), "INV/5510", str(made["redemptionId"])):
         page = support.get("/care", q=text)
         assert (text, at(page)) == (text, f"/console/care/coupons/{number}")
-    assert "Redeemed at blr01, till till1" in page.text
-    assert "Bill INV/5510, INR 1800." in page.text
+        assert "Redeemed at blr01, till till1" in page.text
+        assert "Bill INV/5510, INR 1800." in page.text
 
 
 def test_several_hits_are_listed_by_kind_and_none_says_what_was_tried(shop: Shop, support: Browser) -> None:
@@ -67,7 +67,7 @@ def test_several_hits_are_listed_by_kind_and_none_says_what_was_tried(shop: Shop
     assert "919812300001" not in page.text
     nothing = support.get("/care", q="NOSUCH1")
     assert nothing.status == 200
-    assert "neither as external id, card, card's external id, code, bill" in nothing.text
+    assert "It was looked for as: external id, card, external card id, code, bill." in nothing.text
 
 
 def test_look_ups_are_in_the_audit_log_without_a_mobile(shop: Shop, support: Browser) -> None:

@@ -14,6 +14,10 @@ class Choice(SelectField):
     def __init__(self, label: str, offered: Mapping[str, str], validators: Sequence[Any] = (), **more: Any) -> None:  # noqa: ANN401 - as WTForms has it
         super().__init__(label, [*validators], choices=_choices(offered), **more)
 
+    def offer(self, offered: Mapping[str, str]) -> None:
+        """Other values than the form's class could know."""
+        self.choices = _choices(offered)
+
 
 class Options(RadioField):
     """One of a few, all of which are seen."""

@@ -17,6 +17,13 @@ from couponry.core.limits import IDENTIFIER_CHARS_MAX, TRANSACTION_NUMBER_CHARS_
 from couponry.core.model import Identifier, Org
 
 _EMAIL: Final = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
+_KINDS: Final = {
+    "email": "e-mail",
+    "id": "customer id",
+    "externalId": "external id",
+    "cardnumber": "card",
+    "cardExternalId": "external card id",
+}
 _INT64_MAX: Final = 2**63 - 1
 _MOBILE_DIGITS_MIN: Final = 6
 _SHOWN: Final = 4
@@ -34,14 +41,19 @@ class Sought(Struct, frozen=True):
 
     @property
     def kinds(self) -> str:
-        """What was looked for, in words, for the audit log."""
+        """What was looked for, in words."""
         named = {
             "code": self.code_key,
             "coupon id": self.coupon_id,
             "redemption id": self.redemption_id,
             "bill": self.transaction_number,
         }
-        return ", ".join([*(kind for kind, _ in self.identifiers), *(name for name, value in named.items() if value is not None)])
+        return ", ".join(
+            [
+                *(_KINDS.get(kind, kind) for kind, _ in self.identifiers),
+                *(name for name, value in named.items() if value is not None),
+            ]
+        )
 
 
 def sought(text: str, org: Org) -> Sought:

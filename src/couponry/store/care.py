@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Select, String, func, literal, select, tuple_, union_all
+from sqlalchemy import BigInteger, Select, String, case, func, literal, select, tuple_, union_all
 
 from couponry.core import care
 from couponry.core.care import CouponState
@@ -268,7 +268,7 @@ def _standing(tx: ReadTransaction, org_id: int, coupon: Coupon, customer_id: int
     """What a coupon's customer has redeemed in its series, and of that by this coupon."""
     done = t.redemption.c
     mine = (done.org_id == org_id, done.customer_id == customer_id, done.series_id == coupon.series_id)
-    by_coupon = func.coalesce(func.sum((done.coupon_id == coupon.id).cast(BigInteger)), 0)
+    by_coupon = func.coalesce(func.sum(case((done.coupon_id == coupon.id, 1), else_=0)), 0)
     ((redeemed, used),) = tx.rows(select(func.count(), by_coupon).where(*mine, done.reversed_ms.is_(None)), {})
     return Standing(redeemed=redeemed), int(used)
 

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import falcon.asgi
 from msgspec import Struct
-from wtforms import DateField, SelectField, StringField
+from wtforms import DateField, StringField
 from wtforms import Form as Fields
 from wtforms.validators import InputRequired, Length
 
 from couponry.console.care import once
 from couponry.console.care.lookups import Lookups
+from couponry.console.fields import Choice
 from couponry.console.gate import Resource
 from couponry.console.pages import Pages
 from couponry.console.parts import ConsoleParts
@@ -72,10 +73,10 @@ class Extending(Fields):
 class Reversing(Fields):
     """Which redemption, and why."""
 
-    redemption = SelectField("Redemption", description="The use that is to be undone.")
-    reason = SelectField(
+    redemption = Choice("Redemption", {}, description="The use that is to be undone.")
+    reason = Choice(
         "Reason",
-        choices=[(name, spoken(name).capitalize()) for name in REVERSAL_REASONS],
+        {name: spoken(name).capitalize() for name in REVERSAL_REASONS},
         description="The series may treat each reason in its own way: a use comes back, or stays consumed.",
     )
 
@@ -269,7 +270,7 @@ def _viewed(visit: Visit, coupon_id: int, tx: ReadTransaction) -> View | None:
 def _form(act: str, view: View, sent: Any) -> Fields:  # noqa: ANN401 - a form, or what is known beforehand
     form = ACTS[act].form(sent if hasattr(sent, "getlist") else None, data=sent if isinstance(sent, dict) else None)
     if isinstance(form, Reversing):
-        form.redemption.choices = [(str(use.id), _named(use)) for use in view.uses]
+        form.redemption.offer({str(use.id): _named(use) for use in view.uses})
     return form
 
 

@@ -9,13 +9,14 @@ import falcon.asgi
 import msgspec
 from msgspec import Struct
 from wtforms import Form as Fields
-from wtforms import SelectField, TextAreaField
+from wtforms import TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from couponry.console.care import once
 from couponry.console.care.acting import NO_TILL, Refusal
 from couponry.console.care.lookups import Lookups
 from couponry.console.carrying import Carried
+from couponry.console.fields import Choice
 from couponry.console.gate import Resource
 from couponry.console.pages import Pages
 from couponry.console.parts import ConsoleParts
@@ -76,8 +77,8 @@ class Wanted(Struct, frozen=True, rename="camel"):
 class GoodwillFields(Fields):
     """Which coupon, and why."""
 
-    series = SelectField(
-        "Coupon", [InputRequired("Choose one.")], description="Series that were made for goodwill, and that run now."
+    series = Choice(
+        "Coupon", {}, [InputRequired("Choose one.")], description="Series that were made for goodwill, and that run now."
     )
     reason = TextAreaField(
         "Reason",
@@ -180,11 +181,13 @@ def _viewed(visit: Visit, customer_id: int, tx: ReadTransaction) -> View | None:
 
 def _form(visit: Visit, view: View, sent: Any) -> GoodwillFields:  # noqa: ANN401 - what WTForms reads
     form, currency = GoodwillFields(sent), visit.session.org.currency
-    form.series.choices = [
-        (str(head.id), f"{head.series.terms.description}: {terms_words.headline(head.series.terms, currency)}")
-        for head in view.series
-        if head.series
-    ]
+    form.series.offer(
+        {
+            str(head.id): f"{head.series.terms.description}: {terms_words.headline(head.series.terms, currency)}"
+            for head in view.series
+            if head.series
+        }
+    )
     return form
 
 
