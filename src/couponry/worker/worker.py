@@ -21,6 +21,7 @@ from couponry.store.engine import StoreError
 from couponry.store.presence import Presence
 from couponry.worker.delivery.deliverer import Deliverer
 from couponry.worker.housekeeping import Housekeeping
+from couponry.worker.launches import Launches
 from couponry.worker.reminders import Reminders
 from couponry.worker.runner import Runner
 
@@ -43,6 +44,7 @@ class Worker:
         deliverer: Deliverer,
         reminders: Reminders,
         housekeeping: Housekeeping,
+        launches: Launches,
         presence: Presence,
         database_url: str,
     ) -> None:
@@ -51,6 +53,7 @@ class Worker:
         self._reminders = reminders
         self._presence = presence
         self._housekeeping = housekeeping
+        self._launches = launches
         self._database_url = database_url
         self._stop = threading.Event()
         self._buried: set[str] = set()
@@ -71,6 +74,7 @@ class Worker:
         self._deliverer.start()
         threading.Thread(target=self._reminders.run, args=(self._stop,), name="reminders", daemon=True).start()
         threading.Thread(target=self._housekeeping.run, args=(self._stop,), name="housekeeping", daemon=True).start()
+        threading.Thread(target=self._launches.run, args=(self._stop,), name="launches", daemon=True).start()
         log.info("worker_started", worker=self._presence.name)
         while not self._stop.wait(WORKERS_LOOKED_FOR_MS / 1000):
             self._take_over()
