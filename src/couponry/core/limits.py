@@ -276,6 +276,9 @@ RECOVERY_CODES: Final = 10
 FAILED_SIGN_INS_NOTED_MAX: Final = 20
 SIGN_IN_NOTES_AT_ONCE_MAX: Final = 100
 BROWSER_CHARS_MAX: Final = 200
+# A page of the audit log looks through so many entries, a file of it holds so many.
+AUDIT_WALKED_MAX: Final = 2_000
+AUDIT_FILE_ROWS_MAX: Final = 5_000
 FORM_BYTES_MAX: Final = 1024 * 1024
 FORM_FIELDS_MAX: Final = 2_000
 CONSOLE_PAGE_ROWS: Final = 50
@@ -316,6 +319,11 @@ REASON_CHARS_MAX: Final = 500
 # where to go on; how far messages came is seen from so many coupons, how many a bulk change touches is counted up to so many.
 SERIES_WALKED_MAX: Final = 1_000
 ROWS_WALKED_MAX: Final = 2_000
+# Figures: a period has so many days at most, a table of series or stores so many lines, a file so many rows.
+FIGURE_DAYS_MAX: Final = 366
+FIGURE_LINES_MAX: Final = 50
+FIGURE_FILE_ROWS_MAX: Final = 50_000
+FIGURE_FILE_CHUNK_ROWS: Final = 1_000
 REACH_COUPONS_MAX: Final = 1_000
 TOUCHED_COUPONS_MAX: Final = 10_000
 DRY_RUN_ROWS_MAX: Final = 10_000
