@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from couponry.console import account, approvals, audit_log, home, jobs, people,     audit_log, sign_in
+from couponry.console import account, approvals, audit_log, home, jobs, people, sign_in
+from couponry.console.campaigns import routing
 from couponry.console.care import acting, coupons, customers, explaining, finding, goodwill
 from couponry.console.gate import Resource
 from couponry.console.operations import credentials, letters, messages, places, settings, webhooks
@@ -25,6 +26,8 @@ AREAS: Final[tuple[Area, ...]] = (
     account,
     approvals,
     people,
+    audit_log,
+    routing,
     listing,
     one,
     rows,

@@ -31,7 +31,8 @@ REMINDERS: Final[Mapping[str, Channel]] = {"ReminderSms": Channel.SMS, "Reminder
 OFFER_EXPIRY: Final = "OfferExpiry"
 """A cause about a series that is going to expire."""
 
-_COUPON_SUBJECT: Final = "{{ offer_name }}: your voucher"
+COUPON_SUBJECT: Final = "{{ offer_name }}: your voucher"
+"""Of e-mails that tell of a coupon."""
 _REMINDER: Final = "Hello {{ cust_name }}, your voucher {{ voucher_code }} expires on {{ voucher_expiry_date }}"
 _REMINDER_SUBJECT: Final = "{{ offer_name }}: your voucher expires on {{ voucher_expiry_date }}"
 _DAYS_LOOKED_AT: Final = 4
@@ -74,7 +75,7 @@ class Messages:
         if not text or len(text) > MESSAGE_CHARS_MAX:
             return _skipped(blank, "the message is too long" if text else "the template says nothing")
         if channel is Channel.EMAIL:
-            subject = render(_REMINDER_SUBJECT if cause.event in REMINDERS else _COUPON_SUBJECT, known)
+            subject = render(_REMINDER_SUBJECT if cause.event in REMINDERS else COUPON_SUBJECT, known)
             text = emails.about_coupons(subject, text, [coupon.code for coupon in coupons]).body()
         return replace(blank, address=address, body=text, next_ms=self._next_ms)
 

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, String, func, or_, select
 
 from couponry.core.codes import code_key
 from couponry.core.jobs import JobKind, JobState
@@ -13,6 +13,7 @@ from couponry.core.limits import CALENDAR_CAMPAIGNS_MAX, CAMPAIGN_JOBS_SHOWN
 from couponry.core.model import Terms
 from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction
+from couponry.store.statements import org_parameter
 
 Shown = Literal["active", "scheduled", "paused", "ended"]
 SHOWN: Final[tuple[Shown, ...]] = ("active", "scheduled", "paused", "ended")
@@ -64,6 +65,7 @@ class Version(Struct, frozen=True):
     till_id: int | None
 
 
+_ID_DIGITS_MAX: Final = 15
 _COLUMNS: Final = tuple(t.campaign.c[name] for name in Listed.__struct_fields__[:7])
 
 
@@ -125,6 +127,21 @@ def series_by_code(tx: ReadTransaction, org_id: int, code: str) -> int | None:
     series = t.series.c
     rows = tx.rows(select(series.id).where(series.org_id == org_id, series.code_key == code_key(code)), {})
     return rows[0].id if rows else None
+
+
+def series_named(tx: ReadTransaction, org_id: int, names: Sequence[str]) -> dict[str, int]:
+    """The ids of series named by code, else by number. Two statements at most, none for no names."""
+    if not names:
+        return {}
+    codes, ids = tx.dialect.keys("codes", String()), tx.dialect.keys("ids", BigInteger())
+    numbers = [int(name) for name in names if name.isascii() and name.isdigit() and len(name) <= _ID_DIGITS_MAX]
+    by_code = select(t.series.c.code_key, t.series.c.id).select_from(codes.probing(t.series, "code_key", index="uq_series_code"))
+    by_id = select(t.series.c.id).select_from(ids.probing(t.series, "id"))
+    org = {org_parameter().key: org_id}
+    found = {row.code_key: row.id for row in tx.rows(by_code, org | codes.bound([(code_key(name),) for name in names]))}
+    known = {str(row.id) for row in tx.rows(by_id, org | ids.bound([(number,) for number in numbers]))}
+    named = {name: found[code_key(name)] for name in names if code_key(name) in found}
+    return {name: int(name) for name in names if name in known} | named
 
 
 def is_code_taken(tx: ReadTransaction, org_id: int, code: str) -> bool:

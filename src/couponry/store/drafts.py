@@ -19,6 +19,7 @@ STALE: Final = "stale"
 class Draft(Struct, frozen=True):
     """A draft, and who began it. `version` counts its changes; one that was launched or removed is not open."""
 
+    org_id: int
     id: int
     owner_id: int
     owner_email: str
@@ -88,7 +89,7 @@ def decoded(content: str) -> CampaignDraft:
 
 def _all(org_id: int) -> Select[Any]:
     draft, owner = t.campaign_draft.c, t.console_user.c
-    columns = (draft.id, draft.owner_id, owner.email, draft.version, draft.is_open, draft.content)
+    columns = (draft.org_id, draft.id, draft.owner_id, owner.email, draft.version, draft.is_open, draft.content)
     owned = (owner.org_id == draft.org_id) & (owner.id == draft.owner_id)
     wanted = select(*columns, draft.created_ms, draft.updated_ms).join_from(t.campaign_draft, t.console_user, owned)
     return wanted.where(draft.org_id == org_id)
@@ -96,6 +97,7 @@ def _all(org_id: int) -> Select[Any]:
 
 def _read(tx: ReadTransaction, wanted: Select[Any]) -> list[Draft]:
     found = []
-    for draft_id, owner_id, email, version, is_open, content, created_ms, updated_ms in tx.rows(wanted, {}):
-        found.append(Draft(draft_id, owner_id, email, version, bool(is_open), decoded(content), created_ms, updated_ms))
+    for row in tx.rows(wanted, {}):
+        org_id, draft_id, owner_id, email, version, is_open, content, created_ms, updated_ms = row
+        found.append(Draft(org_id, draft_id, owner_id, email, version, bool(is_open), decoded(content), created_ms, updated_ms))
     return found

@@ -18,7 +18,7 @@ from couponry.core.problem import Problem
 from couponry.store import approvals, audit, campaigns, serials
 from couponry.store import schema as t
 from couponry.store.audit import Actor
-from couponry.store.drafts import Draft, close_draft, decoded, encoded, hold_draft
+from couponry.store.drafts import STALE, Draft, close_draft, decoded, encoded, hold_draft
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.offering import Author, create_series, drafted, update_series
 from couponry.store.ordering import Order, place
@@ -38,9 +38,13 @@ class LaunchRefused(Exception):
 
 
 class Wish(Struct, frozen=True):
-    """How a draft is to be launched: at `due_ms`, or at once; `amount` and `summary` for a second person, where one is needed."""
+    """How a draft is to be launched, as it was in this `version`: at `due_ms`, or at once.
 
-    due_ms: int | None = None
+    `amount` and `summary` are for a second person, where one is needed.
+    """
+
+    due_ms: int | None
+    version: int
     needs_approval: bool = False
     amount: Decimal | None = None
     summary: str = ""
@@ -54,6 +58,8 @@ def begin(tx: WriteTransaction, org: Org, actor: Actor, draft_id: int, wish: Wis
     before = _one(tx, _all(org.id).where(t.launch.c.draft_id == draft_id))
     if before is not None and not _is_given_up(tx, actor, before):
         return before
+    if draft.version != wish.version:
+        raise LaunchRefused(Problem(STALE, "somebody else has changed this draft meanwhile"))
     launch = _written(tx, actor, before, draft, wish.due_ms)
     close_draft(tx, org.id, draft_id, actor.now_ms)
     if not wish.needs_approval:

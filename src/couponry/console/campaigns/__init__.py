@@ -1,0 +1,1 @@
+"""Campaign Manager: campaigns listed, in a calendar and one by one, and the guided way to a new one."""
