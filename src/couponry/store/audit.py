@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import insert, select
 
+from couponry.core.limits import AUDIT_WALKED_MAX
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.engine import ReadTransaction, WriteTransaction
@@ -91,6 +92,48 @@ def entries(
     if user_id is not None:
         wanted = wanted.where(audit.user_id == user_id)
     return [_entry(tuple(row)) for row in tx.rows(wanted.order_by(audit.id.desc()).limit(limit), {})]
+
+
+class Filter(Struct, frozen=True):
+    """Which entries are wanted; None for any."""
+
+    user_id: int | None = None
+    action: str | None = None
+    subject_kind: str | None = None
+    subject_id: str | None = None
+
+    @property
+    def conditions(self) -> dict[str, object]:
+        """What is wanted of each column."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+class Found(Struct, frozen=True):
+    """A page of entries, and the id before which more may be; None when there are no more."""
+
+    entries: list[Entry]
+    before_id: int | None
+
+
+# By which index entries are found, in this order; what is wanted beside is looked for among so many of them.
+_INDEXED: Final = (("subject_kind", "subject_id"), ("user_id",), ("action",), ())
+
+
+def found(tx: ReadTransaction, org_id: int, wanted: Filter, *, limit: int, before_id: int | None = None) -> Found:
+    """Newest first; two statements. Where what is wanted is rare, a page may hold few entries or none, and not be the last."""
+    audit, conditions = t.audit.c, wanted.conditions
+    names = next(names for names in _INDEXED if conditions.keys() >= set(names))
+    walked = select(audit.id, *(audit[name] for name in conditions)).where(audit.org_id == org_id)
+    walked = walked.where(*(audit[name] == conditions[name] for name in names))
+    if before_id is not None:
+        walked = walked.where(audit.id < before_id)
+    most = limit + 1 if len(names) == len(conditions) else AUDIT_WALKED_MAX
+    rows = tx.rows(walked.order_by(audit.id.desc()).limit(most), {})
+    ids = [row[0] for row in rows if tuple(row[1:]) == tuple(conditions.values())]
+    shown = ids[:limit]
+    read = select(*_COLUMNS).where(audit.org_id == org_id, audit.id.in_(shown)).order_by(audit.id.desc())
+    last = shown[-1] if len(ids) > limit else rows[-1][0] if len(rows) == AUDIT_WALKED_MAX else None
+    return Found([_entry(tuple(row)) for row in tx.rows(read, {})], last)
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

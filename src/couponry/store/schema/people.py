@@ -45,6 +45,7 @@ audit = org_table(
     Column("request_id", Text, nullable=False),
     Index("ix_audit_subject", "org_id", "subject_kind", "subject_id", "id"),
     Index("ix_audit_user", "org_id", "user_id", "id"),
+    Index("ix_audit_action", "org_id", "action", "id"),
 )
 # What a second person must allow. `request` is JSON for whoever carries it out; `amount` is null where it has no bound;
 # `carried_ms` says when that was done, which is with the decision wherever it is a row itself.

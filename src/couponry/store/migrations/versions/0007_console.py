@@ -79,6 +79,7 @@ def _make_audit() -> None:
     )
     op.create_index("ix_audit_subject", "audit", ["org_id", "subject_kind", "subject_id", "id"], unique=False)
     op.create_index("ix_audit_user", "audit", ["org_id", "user_id", "id"], unique=False)
+    op.create_index("ix_audit_action", "audit", ["org_id", "action", "id"], unique=False)
 
 
 def _make_approvals() -> None:
@@ -211,6 +212,12 @@ def _make_audit_final() -> None:
                 f"CREATE TRIGGER audit_is_final_{act.lower()} BEFORE {act} ON audit "
                 "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
             )
+        # INSERT OR REPLACE deletes without a word.
+        op.execute(
+            "CREATE TRIGGER audit_is_final_insert BEFORE INSERT ON audit "
+            "WHEN EXISTS (SELECT 1 FROM audit WHERE org_id = NEW.org_id AND id = NEW.id) "
+            "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+        )
         return
     op.execute(
         "CREATE FUNCTION audit_is_final() RETURNS trigger LANGUAGE plpgsql AS "
