@@ -266,10 +266,11 @@ def _head(row: Any, now_ms: int) -> Head:  # noqa: ANN401 - a row of `heads`
 
 def _standing(tx: ReadTransaction, org_id: int, coupon: Coupon, customer_id: int) -> tuple[Standing, int]:
     """What a coupon's customer has redeemed in its series, and of that by this coupon."""
-    done = t.redemption.c
-    mine = (done.org_id == org_id, done.customer_id == customer_id, done.series_id == coupon.series_id)
+    done, keys = t.redemption.c, tx.dialect.keys("pairs", BigInteger(), BigInteger())
+    source = keys.probing(t.redemption, "customer_id", "series_id", index="uq_redemption_customer_use")
     by_coupon = func.coalesce(func.sum(case((done.coupon_id == coupon.id, 1), else_=0)), 0)
-    ((redeemed, used),) = tx.rows(select(func.count(), by_coupon).where(*mine, done.reversed_ms.is_(None)), {})
+    found = select(func.count(), by_coupon).select_from(source).where(done.reversed_ms.is_(None))
+    ((redeemed, used),) = tx.rows(found, {"org": org_id, **keys.bound([(customer_id, coupon.series_id)])})
     return Standing(redeemed=redeemed), int(used)
 
 

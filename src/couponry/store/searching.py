@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Select, String, func, literal, literal_column, or_, select, union_all
+from sqlalchemy import FromClause, Select, func, literal, literal_column, or_, select, true, union_all
 
 from couponry.core.limits import HITS_MAX, MONEY_SCALE, TILLS_FOUND_MAX
 from couponry.core.model import Customer
@@ -17,6 +17,7 @@ from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction
 from couponry.store.rows import CUSTOMER_COLUMNS, customer_from_row
 from couponry.store.selects import IDENTIFIERS
+from couponry.store.statements import Probe, Row
 
 _HAS_BILL: Final = t.redemption.c.transaction_number != literal_column("''")  # spelt out, or the partial index is not used
 
@@ -138,36 +139,35 @@ def _found_coupons(org_id: int) -> Select[Any]:
 def _bills(tx: ReadTransaction, org_id: int, what: Sought) -> list[FoundBill]:
     """By the bill's number, or by a redemption's own id."""
     done = t.redemption.c
-    conditions: list[ColumnElement[bool]] = []
+    arms: list[Select[Any]] = []
     if what.transaction_number is not None:
-        conditions.append(_HAS_BILL & (done.transaction_number == literal(what.transaction_number, String)))
+        numbered = _redemptions(org_id, _by_bill()).where(_HAS_BILL, done.transaction_number == what.transaction_number)
+        arms.append(select(numbered.order_by(done.id.desc()).limit(HITS_MAX).subquery("numbered")))
     if what.redemption_id is not None:
-        conditions.append(done.id == what.redemption_id)
-    if not conditions:
+        arms.append(select(_redemptions(org_id, t.redemption).where(done.id == what.redemption_id).subquery("named")))
+    if not arms:
         return []
-    arms = [select(_redemptions(org_id).where(each).subquery(f"bill{at}")) for at, each in enumerate(conditions)]
-    rows = {row.id: row for row in tx.rows(union_all(*arms), {})}
-    return [_bill(row) for _, row in sorted(rows.items(), reverse=True)][:HITS_MAX]
+    rows = tx.read(tx.dialect.read(union_all(*arms)), {})  # on the driver: SQLAlchemy takes a table alone for a cartesian product
+    return [_bill(row) for row in sorted(set(rows), reverse=True)][:HITS_MAX]
 
 
-def _redemptions(org_id: int) -> Select[Any]:
+def _by_bill() -> Probe:
+    """Redemptions by their bills' index: to have them in order, SQLite would rather walk through all of an org's."""
+    probe = Probe(select(literal_column("1")).subquery("one"), t.redemption, true())
+    probe.index, probe.is_alone = "ix_redemption_bill", True
+    return probe
+
+
+def _redemptions(org_id: int, source: FromClause) -> Select[Any]:
     done = t.redemption.c
     of_coupon = (t.coupon.c.org_id == done.org_id) & (t.coupon.c.id == done.coupon_id)
     at_store = (t.store.c.org_id == done.org_id) & (t.store.c.id == done.store_id)
-    columns = (done.id, done.coupon_id, t.coupon.c.code, done.transaction_number, done.redeemed_ms, done.reversed_ms, done.amount)
-    source = t.redemption.outerjoin(t.coupon, of_coupon).outerjoin(t.store, at_store)
-    found = select(*columns, t.store.c.name.label("store_name")).select_from(source).where(done.org_id == org_id)
-    return found.order_by(done.id.desc()).limit(HITS_MAX)
+    own = (done.id, done.coupon_id, t.coupon.c.code, done.transaction_number, done.redeemed_ms, done.reversed_ms, done.amount)
+    joined = source.outerjoin(t.coupon, of_coupon).outerjoin(t.store, at_store)
+    return select(*own, t.store.c.name).select_from(joined).where(done.org_id == org_id)
 
 
-def _bill(row: Any) -> FoundBill:  # noqa: ANN401 - a row of `_redemptions`
-    return FoundBill(
-        row.id,
-        row.coupon_id,
-        row.code,
-        row.transaction_number,
-        row.redeemed_ms,
-        row.reversed_ms is not None,
-        None if row.amount is None else Decimal(row.amount) / MONEY_SCALE,
-        row.store_name or "",
-    )
+def _bill(row: Row) -> FoundBill:
+    redemption_id, coupon_id, code, number, redeemed_ms, reversed_ms, amount, store_name = row
+    money = None if amount is None else Decimal(amount) / MONEY_SCALE
+    return FoundBill(redemption_id, coupon_id, code, number, redeemed_ms, reversed_ms is not None, money, store_name or "")
