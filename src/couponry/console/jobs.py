@@ -25,7 +25,7 @@ from couponry.store import audit
 from couponry.store.audit import Actor
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.folder import Folder, Written
-from couponry.store.job_pages import SUBJECT, askers
+from couponry.store.job_pages import SUBJECT, askers, series_coded
 from couponry.store.jobs import list_jobs, move_job, read_job
 
 MOVES: Final[Mapping[str, tuple[JobState, str]]] = MappingProxyType(
@@ -76,17 +76,18 @@ class Listed:
         kind = JobKind(sent) if sent in [*JobKind] else None
         before_id, limit = visit.number("before"), CONSOLE_PAGE_ROWS
 
-        def read(tx: ReadTransaction) -> tuple[list[Job], dict[int, str]]:
+        def read(tx: ReadTransaction) -> tuple[list[Job], dict[int, str], dict[int, str]]:
             jobs = list_jobs(tx, visit.org_id, before_id=before_id, limit=limit + 1, kind=kind)
-            return jobs, askers(tx, visit.org_id, [job.id for job in jobs])
+            asked_by = askers(tx, visit.org_id, [job.id for job in jobs])
+            return jobs, asked_by, series_coded(tx, visit.org_id, [job.series_id for job in jobs])
 
         found = await self._parts.back_office.read(read)
         if isinstance(found, Code):
             self._pages.failed(visit, resp, found)
             return
-        jobs, asked_by = found
+        jobs, asked_by, series = found
         older = jobs[limit - 1].id if len(jobs) > limit else None
-        context: dict[str, Any] = {"jobs": jobs[:limit], "asked_by": asked_by, "older": older}
+        context: dict[str, Any] = {"jobs": jobs[:limit], "asked_by": asked_by, "series": series, "older": older}
         self._pages.show(visit, resp, "jobs/list.html", kind=kind, kinds=KINDS, what=what, **context)
 
 
@@ -94,7 +95,7 @@ class _Pages:
     def __init__(self, parts: ConsoleParts, pages: Pages) -> None:
         self._parts, self._pages = parts, pages
 
-    async def _found(self, visit: Visit, resp: falcon.asgi.Response, number: str) -> tuple[Job, str] | None:
+    async def _found(self, visit: Visit, resp: falcon.asgi.Response, number: str) -> tuple[Job, str, str] | None:
         """The job with who asked for it; None once the answer says why not."""
         job_id = number_of(number)
         found = await self._parts.back_office.read(partial(_read, visit.org_id, job_id)) if job_id is not None else None
@@ -184,13 +185,14 @@ class Files(_Pages):
         resp.set_stream(stream, size_bytes)
 
 
-def shown(job: Job, asked_by: str) -> dict[str, Any]:
+def shown(job: Job, asked_by: str, series: str) -> dict[str, Any]:
     """What the templates of a job need of it."""
     return {
         "job": job,
         "what": what(job),
         "state": STATES[job.state],
         "asked_by": asked_by,
+        "series": series,
         "is_over": job.state in ENDED,
         "possible": _POSSIBLE.get(job.state, ()),
         "time_left": None if job.eta_s is None or job.state is not JobState.RUNNING else time_left(job.eta_s),
@@ -199,9 +201,15 @@ def shown(job: Job, asked_by: str) -> dict[str, Any]:
     }
 
 
-def _read(org_id: int, job_id: int, tx: ReadTransaction) -> tuple[Job, str] | None:
+def _read(org_id: int, job_id: int, tx: ReadTransaction) -> tuple[Job, str, str] | None:
     job = read_job(tx, org_id, job_id)
-    return (job, askers(tx, org_id, [job_id]).get(job_id, "")) if job else None
+    if job is None:
+        return None
+    return (
+        job,
+        askers(tx, org_id, [job_id]).get(job_id, ""),
+        series_coded(tx, org_id, [job.series_id]).get(job.series_id or 0, ""),
+    )
 
 
 def _moved(actor: Actor, job_id: int, move: str, tx: WriteTransaction) -> Job | Problem:

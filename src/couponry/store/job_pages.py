@@ -1,8 +1,8 @@
-"""What the console shows of jobs beside themselves: who asked for them."""
+"""What the console shows of jobs beside themselves: who asked for them, and the series that they are about."""
 
 from collections.abc import Collection
 
-from sqlalchemy import String, func, select
+from sqlalchemy import BigInteger, String, func, select
 
 from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction
@@ -26,3 +26,11 @@ def askers(tx: ReadTransaction, org_id: int, job_ids: Collection[int]) -> dict[i
     found = select(audit.subject_id, audit.actor).select_from(first.join(t.audit, same))
     rows = tx.rows(found, {"org": org_id, **keys.bound([(str(job_id),) for job_id in sorted(job_ids)])})
     return {int(row.subject_id): row.actor for row in rows}
+
+
+def series_coded(tx: ReadTransaction, org_id: int, series_ids: Collection[int | None]) -> dict[int, str]:
+    """The codes of these series, in capitals as they are compared. One statement."""
+    keys, series = tx.dialect.keys("ids", BigInteger()), t.series.c
+    found = select(series.id, series.code_key).select_from(keys.probing(t.series, "id"))
+    wanted = sorted(each for each in set(series_ids) if each is not None)
+    return {row.id: row.code_key for row in tx.rows(found, {"org": org_id, **keys.bound([(each,) for each in wanted])})}

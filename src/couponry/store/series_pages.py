@@ -4,10 +4,10 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from msgspec import Struct, structs
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, exists, func, literal, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, exists, func, select
 
 from couponry.core.limits import REACH_COUPONS_MAX, SERIES_WALKED_MAX
-from couponry.core.series import Scope, Series
+from couponry.core.series import Series
 from couponry.core.series_state import SeriesState, state_of
 from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction
@@ -109,23 +109,6 @@ def stores_named(tx: ReadTransaction, org_id: int, store_ids: Collection[int]) -
     return {row.id: row.name or row.code for row in rows}
 
 
-def places_named(tx: ReadTransaction, org_id: int, scope: Scope) -> dict[tuple[str, int], str]:
-    """What the places that a series names are called, by kind and id. One statement."""
-    parameters: dict[str, object] = {"org": org_id}
-    selects = []
-    for kind, table, ids in (
-        ("TILL", t.till, scope.tills),
-        ("STORE", t.store, scope.stores),
-        ("ZONE", t.zone, scope.zones),
-        ("CONCEPT", t.concept, scope.concepts),
-    ):
-        keys = tx.dialect.keys(f"{kind.lower()}s", BigInteger())
-        parameters |= keys.bound([(place_id,) for place_id in sorted(ids)])
-        columns = (literal(kind).label("kind"), table.c.id, table.c.code, table.c.name)
-        selects.append(select(*columns).select_from(keys.probing(table, "id")))
-    return {(row.kind, row.id): row.name or row.code for row in tx.rows(union_all(*selects), parameters)}
-
-
 class AtLimit(Struct, frozen=True):
     """Of the customers in the newest redemptions, how many have redeemed as often as one may."""
 
@@ -152,7 +135,10 @@ def stores_chosen_from(tx: ReadTransaction, org_id: int, limit: int) -> list[tup
     """Active stores to choose from, by code. One statement."""
     store = t.store.c
     found = select(store.id, store.code, store.name).where(store.org_id == org_id, store.is_active)
-    return [(row.id, f"{row.code} {row.name}".strip()) for row in tx.rows(found.order_by(store.code).limit(limit), {})]
+    return [
+        (row.id, row.code if row.name in {"", row.code} else f"{row.code} {row.name}")
+        for row in tx.rows(found.order_by(store.code).limit(limit), {})
+    ]
 
 
 def _heads() -> Select[Any]:

@@ -88,6 +88,8 @@ class Trial(SeriesPages):
         is_asked = bool(visit.query("days"))
         form = TrialFields(_sent(visit) if is_asked else None)
         form.stores.choices = [SelectChoice(str(store_id), name) for store_id, name in stores]
+        if line.series:
+            _say_what_is(form, line.series)
         found: Replayed | Problem | Code | None = None
         if is_asked and line.series and form.validate():
             if self._turn.locked():
@@ -107,6 +109,22 @@ class Trial(SeriesPages):
         supposed = Supposed(visit.session.org, series.id, terms_of(form, series), form.days.data or 1, visit.now_ms)
         work = partial(replayed, supposed=supposed, redemptions_max=WHAT_IF_PAGE_REDEMPTIONS_MAX)
         return await self._parts.back_office.read(work)
+
+
+def _say_what_is(form: TrialFields, series: Series) -> None:
+    """Each field's sentence ends with what the terms say now."""
+    terms = series.terms
+    now: dict[str, object] = {
+        "max_redeem": terms.max_redeem,
+        "per_customer": terms.max_redemptions_in_series_per_user,
+        "per_coupon": terms.redemption_per_coupon_max_limit,
+        "days_between": terms.min_days_between_redemption,
+        "least": _plain(terms.min_bill_amount),
+        "most": _ANY if terms.max_bill_amount >= MONEY_MAX else _plain(terms.max_bill_amount),
+        "last_day": f"{series.expires_local:%-d %B %Y}",
+    }
+    for name, value in now.items():
+        form[name].description = f"{form[name].description} Now: {'none' if value == _ANY else value}."
 
 
 def terms_of(form: TrialFields, series: Series) -> dict[str, Any]:
