@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from couponry.console import account, approvals, audit_log, home, jobs, people, sign_in
+from couponry.console import account, approvals, audit_log, figures, home, jobs, people, sign_in
 from couponry.console.campaigns import routing
 from couponry.console.care import acting, coupons, customers, explaining, finding, goodwill
 from couponry.console.gate import Resource
@@ -23,6 +23,7 @@ class Area(Protocol):
 AREAS: Final[tuple[Area, ...]] = (
     sign_in,
     home,
+    figures,
     account,
     approvals,
     people,

@@ -28,12 +28,13 @@ class Kind(StrEnum):
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """Which rows: from an instant on, up to another; of a series, at a store, refused by the code of that name."""
+    """Which rows: from an instant on, up to another; of a series or a campaign, at a store, refused by the code of that name."""
 
     kind: Kind
     from_ms: int
     to_ms: int
     series_id: int | None = None
+    campaign_id: int | None = None
     store_id: int | None = None
     status: str = ""
 
@@ -76,10 +77,11 @@ _TIMES: Final[dict[Kind, Column[Any]]] = {
 
 
 def page(tx: ReadTransaction, org_id: int, wanted: Wanted, before: Place | None, limit: int) -> Page:
-    """The next rows before a place. Two statements at most."""
+    """The next rows before a place. Two statements, and one more for a campaign."""
+    of_campaign = _series_of(tx, org_id, wanted.campaign_id)
     keys = tx.rows(_keys(wanted, limit + 1), {"org": org_id, **_bounds(wanted, before)})
     is_all = len(keys) <= (ROWS_WALKED_MAX if _is_walked(wanted) else limit)
-    found = [key for key in keys if _is_meant(key, wanted)]
+    found = [key for key in keys if _is_meant(key, wanted) and (of_campaign is None or key.series_id in of_campaign)]
     shown = found[:limit]
     last = shown[-1] if len(found) > limit else keys[-1] if keys and not is_all else None
     place = None if last is None else (last.at_ms or 0, last.id)
@@ -88,13 +90,20 @@ def page(tx: ReadTransaction, org_id: int, wanted: Wanted, before: Place | None,
 
 def _is_walked(wanted: Wanted) -> bool:
     """Whether there is no index by all that is asked for."""
-    return wanted.kind is Kind.ISSUED or wanted.store_id is not None or bool(wanted.status)
+    return wanted.kind is Kind.ISSUED or wanted.store_id is not None or wanted.campaign_id is not None or bool(wanted.status)
+
+
+def _series_of(tx: ReadTransaction, org_id: int, campaign_id: int | None) -> set[int] | None:
+    if campaign_id is None:
+        return None
+    series = t.series.c
+    return {row.id for row in tx.rows(select(series.id).where(series.org_id == org_id, series.campaign_id == campaign_id), {})}
 
 
 def _keys(wanted: Wanted, limit: int) -> Select[Any]:
     """Through an index, as many as are needed to be filtered."""
     table, at = _TABLES[wanted.kind], _TIMES[wanted.kind]
-    columns: list[Any] = [table.c.id, at.label("at_ms")]
+    columns: list[Any] = [table.c.id, table.c.series_id, at.label("at_ms")]
     if wanted.kind is Kind.ISSUED:
         columns.append(table.c.issued_by_redemption)
     else:
@@ -205,3 +214,9 @@ def tills_named(tx: ReadTransaction, org_id: int, ids: Collection[int]) -> dict[
     keys = tx.dialect.keys("ids", BigInteger())
     found = select(t.till.c.id, t.till.c.code).select_from(keys.probing(t.till, "id"))
     return {row.id: row.code for row in tx.rows(found, {"org": org_id, **keys.bound([(till_id,) for till_id in sorted(ids)])})}
+
+
+def has_campaign(tx: ReadTransaction, org_id: int, campaign_id: int) -> bool:
+    """Whether the org has this campaign."""
+    campaign = t.campaign.c
+    return bool(tx.rows(select(campaign.id).where(campaign.org_id == org_id, campaign.id == campaign_id), {}))
