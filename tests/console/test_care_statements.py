@@ -30,7 +30,7 @@ PINNED: Final = {
     "redemptions after": 2,
     "messages": 2,
     "limits": 2,
-    "coupon": 5,
+    "coupon": 6,
     "timeline": 5,
     "goodwill": 2,
     "till": 1,

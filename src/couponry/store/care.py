@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, Select, String, case, func, literal, select, tuple_, union_all
+from sqlalchemy import BigInteger, Select, String, func, literal, select, tuple_, union_all
 
 from couponry.core import care
 from couponry.core.care import CouponState
@@ -96,7 +96,7 @@ class Listed(Struct, frozen=True):
 
 
 def coupon_file(tx: ReadTransaction, org_id: int, coupon_id: int, now_ms: int) -> CouponFile | None:
-    """One coupon; four statements, one for what there is not."""
+    """One coupon; six statements, one for what there is not."""
     coupon = t.coupon.c
     by_till = (t.till.c.org_id == coupon.org_id) & (t.till.c.id == coupon.issued_till_id)
     in_store = (t.store.c.org_id == t.till.c.org_id) & (t.store.c.id == t.till.c.store_id)
@@ -107,7 +107,8 @@ def coupon_file(tx: ReadTransaction, org_id: int, coupon_id: int, now_ms: int) -
         one = coupon_from_row(row)
         head = heads(tx, org_id, [one.series_id], now_ms)[one.series_id]
         holder_id = one.customer_id or 0
-        standing, by_customer = _standing(tx, org_id, one, holder_id)
+        standing = _standings(tx, org_id, holder_id, [one.series_id]).get(one.series_id, Standing())
+        by_customer = _uses_by(tx, org_id, one, holder_id)
         state = care.state_of(one, head.series, standing, now_ms, by_customer=by_customer)
         left = 0 if one.is_revoked or head.series is None else care.uses_left(one, head.series, standing, by_customer=by_customer)
         return CouponFile(
@@ -264,14 +265,14 @@ def _head(row: Any, now_ms: int) -> Head:  # noqa: ANN401 - a row of `heads`
     return Head(row.id, row.code_key, series_from_text(row.id, row.version, row.terms), row.name if is_halted else "")
 
 
-def _standing(tx: ReadTransaction, org_id: int, coupon: Coupon, customer_id: int) -> tuple[Standing, int]:
-    """What a coupon's customer has redeemed in its series, and of that by this coupon."""
-    done, keys = t.redemption.c, tx.dialect.keys("pairs", BigInteger(), BigInteger())
-    source = keys.probing(t.redemption, "customer_id", "series_id", index="uq_redemption_customer_use")
-    by_coupon = func.coalesce(func.sum(case((done.coupon_id == coupon.id, 1), else_=0)), 0)
-    found = select(func.count(), by_coupon).select_from(source).where(done.reversed_ms.is_(None))
-    ((redeemed, used),) = tx.rows(found, {"org": org_id, **keys.bound([(customer_id, coupon.series_id)])})
-    return Standing(redeemed=redeemed), int(used)
+def _uses_by(tx: ReadTransaction, org_id: int, coupon: Coupon, customer_id: int) -> int:
+    """How often a customer has redeemed a coupon: among its own uses, or, of a code with very many, among the customer's."""
+    done, keys = t.redemption.c, tx.dialect.keys("triples", BigInteger(), BigInteger(), BigInteger())
+    is_crowded = coupon.uses > COUPONS_WALKED_MAX
+    index = "uq_redemption_customer_use" if is_crowded else "uq_redemption_use"
+    source = keys.probing(t.redemption, "coupon_id", "customer_id", "series_id", index=index)
+    found = select(func.count()).select_from(source).where(done.reversed_ms.is_(None))
+    return int(tx.rows(found, {"org": org_id, **keys.bound([(coupon.id, customer_id, coupon.series_id)])})[0][0])
 
 
 def _standings(tx: ReadTransaction, org_id: int, customer_id: int, series_ids: Collection[int]) -> dict[int, Standing]:
