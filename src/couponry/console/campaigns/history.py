@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import falcon.asgi
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 
-from couponry.console.campaigns.terms_fields import form_data, place_problem
+from couponry.console.campaigns.terms_fields import fields_of_terms, form_data, place_problem
 from couponry.console.campaigns.terms_form import TermsForm, form_of
 from couponry.console.campaigns.terms_step import checked_fields, placed_of, said
 from couponry.console.gate import Resource
@@ -90,8 +90,8 @@ class Terms:
         """The terms as they are."""
         known = await self._known(visit, resp, number, TermsForm())
         if known:
-            fields = to_builtins(known.offered.series.terms, str_keys=True)
-            self._show(visit, resp, known, form_of(form_data({**_mandatory(known.offered), **fields}, known.codes)))
+            form = form_of(form_data(fields_of_terms(known.offered.series.terms), known.codes))
+            self._show(visit, resp, known, form)
 
     async def on_post(self, visit: Visit, resp: falcon.asgi.Response, number: str) -> None:
         """Let a next version follow, as the API does."""
@@ -151,23 +151,6 @@ def _change(tx: WriteTransaction, visit: Visit, before: Offered, fields: Mapping
     now = {"version": new.version, **{name: pair[1] for name, pair in told.items()}}
     audit.record(tx, visit.actor(), "change series", (_SUBJECT, old.id), before=was, after=now)
     return after
-
-
-def _mandatory(offered: Offered) -> dict[str, Any]:
-    """What the stored form of terms leaves out where it is the default."""
-    terms = offered.series.terms
-    return {
-        "discountType": terms.discount_type,
-        "discountValue": str(terms.discount_value),
-        "clientHandlingType": terms.client_handling_type.value,
-        "expiryStrategyType": terms.expiry_strategy_type.value,
-        "expiryStrategyValue": terms.expiry_strategy_value,
-        "randomCodeLength": terms.random_code_length,
-        "alphaNumeric": terms.alpha_numeric,
-        "unambiguousCode": terms.unambiguous_code,
-        "doNotResendExistingVoucher": terms.do_not_resend_existing_voucher,
-        "termsAndConditions": terms.terms_and_conditions,
-    }
 
 
 def _whole(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from functools import partial
 from typing import Any, Final
 
 import falcon.asgi
-from msgspec import Struct, to_builtins
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from couponry.console.campaigns.drafts import begun
 from couponry.console.campaigns.flow import path_of
 from couponry.console.campaigns.listing import TONES
+from couponry.console.campaigns.terms_fields import fields_of_terms
 from couponry.console.gate import Resource
 from couponry.console.pages import HTML, Pages
 from couponry.console.parts import ConsoleParts
@@ -235,7 +236,7 @@ def copied(found: Found) -> CampaignDraft:
     """Everything but the dates, and the codes that only one series can have."""
     one, last = found.campaign, next(iter(found.launches), None)
     terms = found.offered[0].series.terms if found.offered else None
-    fields = {name: value for name, value in to_builtins(terms, str_keys=True).items() if name not in _OWN} if terms else {}
+    fields = {name: value for name, value in fields_of_terms(terms).items() if name not in _OWN} if terms else {}
     request = last.request if last else CampaignDraft()
     kept = {name: value for name, value in asdict(request).items() if name in _KEPT}
     name = f"Copy of {one.name}"[: len("Copy of ") + 200]

@@ -9,10 +9,11 @@ import msgspec
 from wtforms import BooleanField, DecimalField, IntegerField
 from wtforms.validators import ValidationError
 
-from couponry.console.campaigns.terms_form import PLACES, TermsForm
+from couponry.console.campaigns.terms_form import GROUPS, PLACES, TermsForm
 from couponry.core.limits import MONEY_MAX, PLACES_TYPED_MAX
-from couponry.core.model import ALWAYS
+from couponry.core.model import ALWAYS, Terms
 from couponry.core.problem import Problem
+from couponry.core.rules.series import MANDATORY
 from couponry.core.series import Window, ids_from_text, window_from_text
 from couponry.core.status import Code
 from couponry.core.terms_words import field_named, in_labels
@@ -47,6 +48,7 @@ _BY_CODE: Final[Mapping[int | str, str]] = {
     Code.SERIES_CODE_TAKEN.number: "seriesCode",
     Code.SERIES_CODE_OF_ANOTHER.number: "seriesCode",
 }
+_FORM_NAMES: Final = frozenset(name for group in GROUPS for name in (*group.fields, *group.advanced))
 _RUN: Final = re.compile(r"(\d{1,2})(?:\s*-\s*(\d{1,2}))?")
 _NO_NAME: Final = re.compile(r"#(\d{1,16})")
 _BETWEEN: Final = re.compile(r"[,\n\r]+")
@@ -123,6 +125,14 @@ def form_data(fields: Mapping[str, Any], codes: Mapping[tuple[str, int], str]) -
         mine = [each["orgEntityId"] for each in entities if each["redemptionOrgEntityType"] == kind]
         data[name] = ", ".join(codes.get((kind, number), f"#{number}") for number in mine)
     return data
+
+
+def fields_of_terms(terms: Terms) -> dict[str, Any]:
+    """The wire's fields of terms, those too that stored terms leave out since they are the default."""
+    shown = {one.encode_name: getattr(terms, one.name) for one in msgspec.structs.fields(Terms)}
+    always = {name: value for name, value in shown.items() if name in _FORM_NAMES or name in MANDATORY}
+    fields: dict[str, Any] = msgspec.to_builtins({**always, **msgspec.to_builtins(terms, str_keys=True)}, str_keys=True)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def check_places(form: TermsForm, placed: Placed) -> bool:
