@@ -201,7 +201,7 @@ def worker(
             ledger=ledger,
             issuing=Issuing(ledger, Gateways(settings.allowed_private_networks, clock)),
             redeeming=Redeeming(ledger, back_office, sender, lambda: secrets.token_hex(12)),
-            authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies),
+            authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies, options.secret),
             attribution=Attribution(directory, clock),
             tokens=tokens,
             vault=vault,

@@ -100,7 +100,16 @@ class Lifespan:
 def application(parts: Parts) -> App:
     """Everything that is served, behind the gate."""
     admission = parts.ledger.admission
-    gate = Gate(parts.authenticator, Rates(parts.rate_limits), admission, parts.metrics, parts.request_ids, parts.wires)
+    gate = Gate(
+        parts.authenticator,
+        Rates(parts.rate_limits),
+        admission,
+        parts.metrics,
+        parts.request_ids,
+        parts.wires,
+        parts.back_office,
+        parts.clock,
+    )
     app = App(media_type=_JSON, middleware=gate)
     app.add_middleware(Lifespan(app, parts))
     app.req_options.strip_url_path_trailing_slash = True

@@ -1,4 +1,4 @@
-"""Who is asking: Basic for tills, tokens for OAuth clients (README 2.1, 2.2), verified once and then remembered.
+"""Who is asking: Basic for tills, tokens for OAuth clients (README 2.1, 2.2), once verified then remembered; people by session.
 
 The memory is keyed by a keyed hash of what was sent, so it holds no credential. A wrong password and an unknown name take the
 same statements and the same password check. Checks run on threads of their own and are bounded in number, so that guessing
@@ -15,14 +15,17 @@ from hashlib import blake2b
 from typing import Final, Literal
 
 from couponry.api.call import Call
+from couponry.api.people import ADMIN
 from couponry.api.principals import Principal
 from couponry.api.recall import Recall
 from couponry.api.tokens import Tokens
+from couponry.core.form_secret import is_form_secret
 from couponry.core.limits import CREDENTIAL_CHARS_MAX, PRINCIPAL_CACHE_MAX
 from couponry.core.proxies import Network, client_address
 from couponry.core.status import Code
-from couponry.store.directory import Directory, Identity, Login
+from couponry.store.directory import Directory, DirectoryUnreadable, Grant, Identity, Login
 from couponry.store.password_checks import PasswordChecks
+from couponry.store.sessions import COOKIE
 
 _MD5_HEX_CHARS: Final = 32
 _HEX: Final = frozenset("0123456789abcdef")
@@ -39,11 +42,13 @@ class Authenticator:
         tokens: Tokens,
         clock: Callable[[], int],
         trusted_proxies: tuple[Network, ...] = (),
+        secret: bytes = b"",
     ) -> None:
         self._directory = directory
         self._tokens = tokens
         self._clock = clock
         self._trusted_proxies = trusted_proxies
+        self._secret = secret
         self._hash_key = secrets.token_bytes(32)
         self._principals: Recall[Principal] = Recall(clock, PRINCIPAL_CACHE_MAX)
         self._checks = PasswordChecks(clock)
@@ -52,7 +57,9 @@ class Authenticator:
         """Who sent this request, or the code that refuses it. A known credential costs microseconds and no waiting."""
         token = call.raw_header(b"x-cap-api-oauth-token") or call.raw_header(b"cap-api-access-token")
         sent = token or call.raw_header(b"authorization")
-        if not sent or len(sent) > CREDENTIAL_CHARS_MAX:
+        if not sent:
+            return await self._by_session(call)
+        if len(sent) > CREDENTIAL_CHARS_MAX:
             return Code.UNAUTHENTICATED
         key = self._digest(b"token" if token else b"header", sent)
         known = self._principals.fresh(key)
@@ -66,6 +73,10 @@ class Authenticator:
         """The OAuth client with this key and secret."""
         digest = self._digest(b"client", key.encode(), secret.encode())
         return await self._principals.ask(digest, lambda before: self._by_secret(call, "client", key, secret, before))
+
+    def address_of(self, call: Call) -> str:
+        """Who really connected."""
+        return client_address(call.remote_addr, call.header(b"x-forwarded-for"), self._trusted_proxies)
 
     def close(self) -> None:
         """Stop the threads that check passwords."""
@@ -81,6 +92,30 @@ class Authenticator:
             return await self._by_token(credential.strip())
         basic = _basic(credential.strip()) if scheme.lower() == "basic" else None
         return await self._by_secret(call, "till", *basic, before) if basic else Code.UNAUTHENTICATED
+
+    async def _by_session(self, call: Call) -> Principal | Code:
+        """Somebody signed in at the console, at the admin API alone. Nothing is remembered: a session ends at once.
+
+        A write carries the session's own secret, which no other site can know; reads change nothing.
+        """
+        token = call.cookies.get(COOKIE, "") if call.path.startswith(ADMIN) else ""
+        if not token:
+            return Code.UNAUTHENTICATED
+        try:
+            session = await asyncio.to_thread(self._directory.session, token, self._clock())
+        except DirectoryUnreadable as error:
+            return error.code
+        if session is None:
+            return Code.UNAUTHENTICATED
+        person, sent = session.person, call.header(b"x-csrf-token")
+        is_safe = call.method in {"GET", "HEAD"} or is_form_secret(self._secret, token, sent)
+        if person.must_change or not is_safe:
+            return Code.ACCESS_DENIED
+        login = Login(person.org_id, person.id, "")
+        identity = Identity(
+            "user", login, person.email, session.org, None, is_active=True, data_access=Grant.NONE, config_access=Grant.NONE
+        )
+        return Principal(identity, f"user:{person.org_id}:{person.id}", role=person.role)
 
     async def _by_token(self, token: str) -> Principal | Code:
         claims = self._tokens.read(token)
@@ -110,8 +145,7 @@ class Authenticator:
         return Principal(identity, f"{kind}:{login.org_id}:{login.id}", expires_ms)
 
     async def _check(self, call: Call, name: tuple[Kind, str], secret: str, login: Login | None) -> Code | None:
-        address = client_address(call.remote_addr, call.header(b"x-forwarded-for"), self._trusted_proxies)
-        return await self._checks.refusal(name, address, secret, login.secret_hash if login else None)
+        return await self._checks.refusal(name, self.address_of(call), secret, login.secret_hash if login else None)
 
     def _digest(self, *parts: bytes) -> bytes:
         return blake2b(b"\0".join(parts), key=self._hash_key, digest_size=16).digest()

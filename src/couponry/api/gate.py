@@ -16,7 +16,11 @@ from couponry.api.envelopes import ADMIN_UPLOADS, UPLOADS, V1, failure
 from couponry.api.rates import Rates
 from couponry.api.v1_1 import formats, paths
 from couponry.api.v1_1.wire import Wires
+from couponry.core.limits import IDENTIFIER_CHARS_MAX
 from couponry.core.status import Code
+from couponry.store import audit
+from couponry.store.audit import Actor
+from couponry.store.back_office import BackOffice
 from couponry.telemetry import Metrics, RequestIds
 
 TOKEN_PATH: Final = "/v3/oauth/token/generate"  # noqa: S105 - a path
@@ -44,6 +48,8 @@ class Gate:
         metrics: Metrics,
         request_ids: RequestIds,
         wires: Wires,
+        back_office: BackOffice,
+        clock: Callable[[], int],
     ) -> None:
         self._authenticator = authenticator
         self._rates = rates
@@ -51,6 +57,8 @@ class Gate:
         self._metrics = metrics
         self._request_ids = request_ids
         self._wires = wires
+        self._back_office = back_office
+        self._clock = clock
 
     async def process_request(self, req: Call, resp: falcon.asgi.Response) -> None:
         """Before routing: name the request, then 401, 403, 503 and 429 for everything below an API prefix."""
@@ -76,10 +84,27 @@ class Gate:
         if refused:
             _refuse(req, resp, refused)
             return
+        if principal.role and req.method not in _READS and isinstance(noted := await self._note(req), Code):
+            _refuse(req, resp, noted)
+            return
         wait_s = self._rates.wait_s(req.method, path, principal.scope)
         if wait_s:
             _refuse(req, resp, Code.RATE_LIMITED)
             resp.set_header("Retry-After", str(wait_s))
+
+    async def _note(self, req: Call) -> Code | None:
+        """What people ask for stands in the audit log before it is done, as in the console."""
+        identity = req.principal.identity
+        actor = Actor(
+            org_id=identity.login.org_id,
+            user_id=identity.login.id,
+            email=identity.name,
+            address=self._authenticator.address_of(req),
+            request_id=req.request_id,
+            now_ms=self._clock(),
+        )
+        subject = ("api", f"{req.method} {req.path}"[:IDENTIFIER_CHARS_MAX])
+        return await self._back_office.write(lambda tx: audit.record(tx, actor, "asked: admin API", subject))
 
     async def process_resource(self, req: Call, resp: falcon.asgi.Response, resource: object, _params: dict[str, Any]) -> None:
         """Once the endpoint is known: 405 is Falcon's, except for OPTIONS, which it would answer; then 415, 790 and 789."""

@@ -19,7 +19,7 @@ from couponry.core.roles import Permission
 from couponry.core.status import Code
 from couponry.store import sessions
 
-SESSION_COOKIE: Final = "couponry-session"
+SESSION_COOKIE: Final = sessions.COOKIE
 OPEN: Final = frozenset({f"{ROOT}/sign-in", f"{ROOT}/sign-in/code", f"{ROOT}/static/{{name}}"})
 """Routes for whoever is not signed in."""
 ACCOUNT: Final = f"{ROOT}/account"

@@ -16,10 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from couponry.console.visit import Visit
+from couponry.core.form_secret import form_secret, is_form_secret
 from couponry.core.limits import NOTICE_CHARS_MAX
 from couponry.core.roles import Permission
 from couponry.core.status import Code
-from couponry.store.sessions import Session
+from couponry.store.sessions import COOKIE, Session
 
 ROOT: Final = "/console"
 FOLDER: Final = Path(__file__).parent
@@ -65,7 +66,7 @@ class Pages:
     """Fills templates in. `secret` signs what a browser keeps for us."""
 
     def __init__(self, secret: bytes) -> None:
-        self._key = hmac.digest(secret, b"console", "sha256")
+        self._secret, self._key = secret, hmac.digest(secret, b"console", "sha256")
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(FOLDER / "templates"),
             autoescape=True,
@@ -123,11 +124,11 @@ class Pages:
 
     def csrf(self, session: Session) -> str:
         """What every form of a session carries, and no other site can know."""
-        return self._signature("csrf", session.token)
+        return form_secret(self._secret, session.token)
 
     def is_csrf(self, session: Session, sent: str) -> bool:
         """Whether a form came from a page of ours."""
-        return hmac.compare_digest(self.csrf(session).encode(), sent.encode())
+        return is_form_secret(self._secret, session.token, sent)
 
     def _notice(self, visit: Visit, resp: falcon.asgi.Response) -> str:
         sent = visit.cookies.get(NOTICE_COOKIE, "")
@@ -187,13 +188,19 @@ def query(wanted: Mapping[str, object], **changed: object) -> str:
 
 def cookie(visit: Visit, resp: falcon.asgi.Response, name: str, value: str, *, max_age_s: int | None = None) -> None:
     """Set a cookie that scripts cannot read and other sites cannot send; over HTTPS alone, but on this very machine."""
-    resp.set_cookie(name, value, max_age=max_age_s, path=ROOT, secure=not is_loopback(visit), http_only=True, same_site="Lax")
+    secure, path = not is_loopback(visit), _path(name)
+    resp.set_cookie(name, value, max_age=max_age_s, path=path, secure=secure, http_only=True, same_site="Lax")
 
 
 def forget(visit: Visit, resp: falcon.asgi.Response, name: str) -> None:
     """Take a cookie back."""
     secure = not is_loopback(visit)
-    resp.set_cookie(name, "", expires=_LONG_AGO, path=ROOT, secure=secure, http_only=True, same_site="Lax")
+    resp.set_cookie(name, "", expires=_LONG_AGO, path=_path(name), secure=secure, http_only=True, same_site="Lax")
+
+
+def _path(name: str) -> str:
+    """Whom a cookie is for: the console alone, but the admin API takes a session too."""
+    return "/" if name == COOKIE else ROOT
 
 
 def is_loopback(visit: Visit) -> bool:

@@ -16,9 +16,11 @@ from sqlalchemy import ColumnElement, Select, Table, select
 from couponry.core.model import Org, Place
 from couponry.core.status import Code
 from couponry.store import schema as t
+from couponry.store import sessions
 from couponry.store.dialect import Trouble
 from couponry.store.engine import Database, ReadTransaction, StoreError
 from couponry.store.rows import ORG_COLUMNS, org_from_rows
+from couponry.store.sessions import Session
 
 EntityType = Literal["TILL", "STORE_CODE", "STORE_NAME", "STORE_EXTERNAL_ID", "STORE_EXTERNAL_ID_1", "STORE_EXTERNAL_ID_2"]
 
@@ -51,12 +53,12 @@ class Till(Struct, frozen=True, gc=False):
 
 
 class Identity(Struct, frozen=True):
-    """A till or an OAuth client with all that its requests are judged by. `org` is None when the org is misconfigured (795).
+    """A till, an OAuth client or a person with all that its requests are judged by. `org` is None when it is misconfigured (795).
 
     `till` is the till itself, or the client's default till if it has one.
     """
 
-    kind: Literal["till", "client"]
+    kind: Literal["till", "client", "user"]
     login: Login
     name: str
     org: Org | None
@@ -146,6 +148,11 @@ class Directory:
             row.falls_back_to_till,
             row.token_ttl_s,
         )
+
+    def session(self, token: str, now_ms: int) -> Session | None:
+        """Who is signed in at the console."""
+        with self._reading(Code.ENTITIES_UNAVAILABLE) as tx:
+            return sessions.read(tx, token, now_ms)
 
     def till_of(self, org_id: int, kind: EntityType, code: str) -> Till | None:
         """The active till that an attribution entity means: itself, or a store's first active till."""

@@ -13,6 +13,9 @@ from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.registry import org_of_login, read_org
 
+COOKIE: Final = "couponry-session"
+"""What a browser keeps the token as."""
+
 
 class Person(Struct, frozen=True):
     """A person who may sign in. `must_change` their password before anything else; `has_second_factor` to sign in with too."""
