@@ -1,10 +1,12 @@
 """Scheduled launches: once, whoever looks; late rather than never; and never half."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import update
 
 from couponry.core.audience import EVERYBODY
 from couponry.core.launching import CampaignDraft, Launch, LaunchState
@@ -14,6 +16,7 @@ from couponry.store import audit, campaigns, launches, registry
 from couponry.store import schema as t
 from couponry.store.audit import Actor
 from couponry.store.drafts import create_draft
+from couponry.store.engine import Database, WriteTransaction
 from couponry.store.launches import LaunchRefused, Wish
 from couponry.worker.launches import Launches
 from tests.api.shop import NOW_MS, cheaply_hashed
@@ -80,6 +83,16 @@ class Desk:
         with self.database.writing() as tx:
             moved = campaigns.move_campaign(tx, self.shop.org_id, launch.campaign_id or 0, state, self.shop.clock())
             assert not isinstance(moved, Problem)
+
+
+class Falling(Database):
+    """Ends each transaction that writes before its commit."""
+
+    @contextmanager
+    def writing(self) -> Iterator[WriteTransaction]:
+        with super().writing() as tx:
+            yield tx
+            raise RuntimeError
 
 
 @pytest.fixture
@@ -160,13 +173,8 @@ def test_a_crash_before_the_commit_starts_it_later(desk: Desk) -> None:
     launch = desk.begin()
     desk.shop.clock.ms = DUE
 
-    def crash(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("INSERT INTO audit"):
-            raise RuntimeError
-
-    event.listen(desk.database.engine, "before_cursor_execute", crash)
-    assert Launches(desk.database, desk.shop.clock).look_at_all() == 0
-    event.remove(desk.database.engine, "before_cursor_execute", crash)
+    with closing(Falling(desk.database.url, is_keyed=True)) as falling:
+        assert Launches(falling, desk.shop.clock).look_at_all() == 0
     assert desk.launch(launch.id).state is LaunchState.SCHEDULED
     assert desk.jobs() == 0
     assert desk.look(DUE) == 1

@@ -35,13 +35,14 @@ def by_codes(tx: ReadTransaction, org_id: int, kind: str, codes: Collection[str]
 
 
 def names_of(tx: ReadTransaction, org_id: int, places: Collection[Place]) -> dict[Place, str]:
-    """What places are called; those that there are. Four statements at most, none for nowhere."""
-    return {place: name or code for place, (code, name) in _found(tx, org_id, places).items()}
+    """What places are called; those that there are. Four statements, none for nowhere."""
+    return codes_and_names(tx, org_id, places)[1]
 
 
-def codes_of(tx: ReadTransaction, org_id: int, places: Collection[Place]) -> dict[Place, str]:
-    """The codes of places; those that there are."""
-    return {place: code for place, (code, _) in _found(tx, org_id, places).items()}
+def codes_and_names(tx: ReadTransaction, org_id: int, places: Collection[Place]) -> tuple[dict[Place, str], dict[Place, str]]:
+    """The codes of places, and what they are called; those that there are. Four statements, none for nowhere."""
+    found = _found(tx, org_id, places)
+    return {place: code for place, (code, _) in found.items()}, {place: name or code for place, (code, name) in found.items()}
 
 
 def _found(tx: ReadTransaction, org_id: int, places: Collection[Place]) -> dict[Place, tuple[str, str]]:

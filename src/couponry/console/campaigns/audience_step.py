@@ -27,7 +27,7 @@ from couponry.store.audience_sizes import audience_count
 from couponry.store.campaign_reads import series_named
 from couponry.store.drafts import Draft
 from couponry.store.engine import ReadTransaction
-from couponry.store.place_names import by_codes, codes_of
+from couponry.store.place_names import by_codes, codes_and_names
 from couponry.store.registry import status_labels
 
 WHOM: Final[Mapping[str, str]] = {
@@ -147,7 +147,7 @@ def _read(tx: ReadTransaction, draft: Draft, form: AudienceForm | None = None) -
     """The count, and what stands behind what was typed."""
     org_id, content = draft.org_id, draft.content
     segment = content.audience.segment if content.audience and content.audience.segment else Segment()
-    codes = codes_of(tx, org_id, {("STORE", number) for number in segment.store_ids})
+    codes, _ = codes_and_names(tx, org_id, {("STORE", number) for number in segment.store_ids})
     shown = ", ".join(codes.get(("STORE", number), f"#{number}") for number in segment.store_ids)
     typed = _split(form.stores.data) if form else []
     named = [*_split(form.redeemed.data), *_split(form.not_redeemed.data)] if form else []

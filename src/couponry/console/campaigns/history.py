@@ -24,7 +24,7 @@ from couponry.store.campaign_reads import Version, versions
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.offering import Author, update_series
 from couponry.store.offers import Offered, read_series
-from couponry.store.place_names import codes_of, names_of, places_of
+from couponry.store.place_names import codes_and_names, names_of, places_of
 
 _SUBJECT: Final = "series"
 
@@ -121,8 +121,7 @@ class Terms:
             if not found:
                 return None
             places = places_of(found[0].series.terms)
-            names = (codes_of(tx, visit.org_id, places), names_of(tx, visit.org_id, places))
-            return Known(found[0], *names, placed_of(tx, visit.org_id, form))
+            return Known(found[0], *codes_and_names(tx, visit.org_id, places), placed_of(tx, visit.org_id, form))
 
         known = await self._parts.back_office.read(read)
         if isinstance(known, Code):

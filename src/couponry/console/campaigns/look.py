@@ -63,7 +63,7 @@ def look(tx: ReadTransaction, org: Org, draft: Draft, now_ms: int, due_ms: int |
 
 
 def _offered(tx: ReadTransaction, org: Org, series_id: int | None) -> Offered | None:
-    found = read_series(tx, org.id, [] if series_id is None else [series_id], unreadable=[])
+    found = read_series(tx, org.id, [series_id], unreadable=[]) if series_id is not None else []
     return found[0] if found else None
 
 

@@ -25,7 +25,7 @@ from couponry.store.drafts import Draft
 from couponry.store.engine import ReadTransaction
 from couponry.store.offering import drafted
 from couponry.store.offers import Offered, read_series
-from couponry.store.place_names import Place, by_codes, codes_of, names_of, places_of
+from couponry.store.place_names import Place, by_codes, codes_and_names, places_of
 
 _ENTITIES: Final = "redemptionOrgEntityDetails"
 _LOOK_AGAIN: Final = "Some of the fields need another look."
@@ -203,7 +203,7 @@ def _known(tx: ReadTransaction, draft: Draft) -> Known:
     if offered:
         places |= places_of(offered.series.terms)
     free = free_series(tx, org_id, CAMPAIGN_SERIES_SHOWN)
-    return Known(offered, free, codes_of(tx, org_id, places), names_of(tx, org_id, places))
+    return Known(offered, free, *codes_and_names(tx, org_id, places))
 
 
 def _chosen(tx: ReadTransaction, org_id: int, wanted: str) -> Offered | None:
