@@ -29,6 +29,7 @@ from couponry.console.pages import ROOT as CONSOLE
 from couponry.console.parts import ConsoleParts
 from couponry.core import limits
 from couponry.core.fan_out import FanOut
+from couponry.core.roles import ROLES
 from couponry.core.validation import Vault
 from couponry.ledger import Ledger, LedgerOptions
 from couponry.outbound import Sender, Signer
@@ -63,6 +64,11 @@ curl -u {till}:{secret} '{url}/v2/coupon/is_redeemable?code={code}&mobile={mobil
 curl -u {till}:{secret} {url}/v2/coupon/redeem -H 'Content-Type: application/json' -d '{body}'
 # redeem again: refused, because the coupon is used
 curl -u {till}:{secret} {url}/v2/coupon/redeem -H 'Content-Type: application/json' -d '{body}'
+"""
+_CONSOLE: Final = """\
+
+Console: {url}{root}/
+Sign in as {admin} (everything), {marketer}, {support} or {auditor}; password: {password}
 """
 _BODY: Final = (
     '{{"redemptionRequestList":[{{"code":"{code}"}}],"user":{{"mobile":"{mobile}"}},"transactionNumber":"","billAmount":1800}}'
@@ -148,9 +154,11 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
 
 def _how_to_try(offer: demo_data.Offer, url: str) -> str:
     sent = {"code": offer.code, "mobile": offer.mobile}
-    return _TRY_IT.format(
+    tried = _TRY_IT.format(
         url=url, till=offer.till, password=demo_data.PASSWORD, secret=offer.secret, body=_BODY.format(**sent), **sent
     )
+    people = {role: demo_data.email_of(role) for role in ROLES}
+    return tried + _CONSOLE.format(url=url, root=CONSOLE, password=demo_data.CONSOLE_PASSWORD, **people)
 
 
 async def _silence() -> None:

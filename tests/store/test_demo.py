@@ -2,7 +2,8 @@
 
 from sqlalchemy import func, select, text
 
-from couponry.store import demo, doctor, passwords, registry, schema
+from couponry.core.roles import ROLES
+from couponry.store import demo, doctor, passwords, registry, schema, sessions
 from couponry.store.engine import Database
 
 NOW_MS = 1_900_000_000_000
@@ -23,6 +24,15 @@ def test_second_start_keeps_the_shop(database: Database) -> None:
     with database.reading() as tx:
         assert registry.org_of_login(tx, "till", "demo.till") == 1001
     assert doctor.check(database).differences == []
+
+
+def test_there_is_somebody_of_each_role(database: Database) -> None:
+    for _ in range(2):
+        demo.offer(database, NOW_MS)
+    with database.reading() as tx:
+        people = [sessions.person_of(tx, demo.email_of(role)) for role in ROLES]
+    assert [person and person.role for person in people] == list(ROLES)
+    assert all(person and passwords.is_secret(demo.CONSOLE_PASSWORD, person.password_hash) for person in people)
 
 
 def test_there_is_always_a_coupon_to_try(database: Database) -> None:

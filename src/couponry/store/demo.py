@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from couponry.core.model import Org
 from couponry.core.problem import Problem
+from couponry.core.roles import ROLES, Role
 from couponry.store import passwords, registry
 from couponry.store import schema as t
 from couponry.store.bulk import Cells, Kind, import_rows
@@ -21,6 +22,7 @@ from couponry.store.engine import Database
 TILL: Final = "demo.till"
 PASSWORD: Final = "demo"  # noqa: S105 - printed at every start of a demo
 MOBILE: Final = "919812300001"
+CONSOLE_PASSWORD: Final = "try the console"  # noqa: S105 - printed at every start of a demo
 
 _THERE_ALREADY: Final = frozenset({633, 751, 1016, 1032, 1033, 5004})
 _COUPONS_AT_ONCE: Final = 100
@@ -122,6 +124,7 @@ def offer(database: Database, now_ms: int) -> Offer:
     org = _org(database, now_ms)
     _import(database, Customers(org, frozenset({"ACTIVE", "SUSPENDED"}), now_ms), _CUSTOMERS)
     _import(database, SeriesRows(org, now_ms, str), _SERIES)
+    _people(database, org)
     coupons = Coupons(org, now_ms)
     _import(database, coupons, _OTHER_COUPONS)
     while (code := _unredeemed(database, org)) is None:
@@ -148,6 +151,21 @@ def _org(database: Database, now_ms: int) -> Org:
         org = registry.read_org(tx, org_id)
         assert isinstance(org, Org), org
         return org
+
+
+def email_of(role: Role) -> str:
+    """Who has a role in the demo."""
+    return f"{role}@demo.example"
+
+
+def _people(database: Database, org: Org) -> None:
+    """Somebody of each role for the console; whoever is there already stays as they are."""
+    with database.reading() as tx:
+        missing = [role for role in ROLES if registry.org_of_login(tx, "user", email_of(role)) is None]
+    hashes = {role: passwords.hashed(CONSOLE_PASSWORD) for role in missing}
+    with database.writing() as tx:
+        for role, password_hash in hashes.items():
+            registry.create_user(tx, org.id, email=email_of(role), password_hash=password_hash, role=role)
 
 
 def _unredeemed(database: Database, org: Org) -> str | None:
