@@ -3,6 +3,7 @@
 Every resource says what it takes to see it (`NEEDS`) and to post to it (`NEEDS_TO_POST`); one that does not is not served.
 """
 
+import asyncio
 from time import perf_counter
 from typing import Final, Protocol
 from urllib.parse import quote
@@ -13,7 +14,7 @@ import structlog
 from couponry.console.pages import POLICY, ROOT, Pages, forget
 from couponry.console.parts import ConsoleParts
 from couponry.console.visit import Form, Visit
-from couponry.core.limits import FORM_BYTES_MAX
+from couponry.core.limits import FORM_BYTES_MAX, REQUEST_READ_MS_MAX
 from couponry.core.proxies import client_address
 from couponry.core.roles import Permission
 from couponry.core.status import Code
@@ -128,7 +129,7 @@ class ConsoleGate:
         if media_type == _UPLOAD:
             sent = visit.query("csrf")
         else:
-            body = await visit.stream.read(FORM_BYTES_MAX + 1)
+            body = await _body(visit)
             form = Form.read(body) if len(body) <= FORM_BYTES_MAX and media_type in {_FORM, ""} else None
             if form is None:
                 self._stop(visit, resp, 400, "That form cannot be read", "Please go back, and send it again.")
@@ -141,6 +142,15 @@ class ConsoleGate:
     def _stop(self, visit: Visit, resp: falcon.asgi.Response, status: int, what: str, why: str) -> None:
         self._pages.problem(visit, resp, status, what, why)
         resp.complete = True
+
+
+async def _body(visit: Visit) -> bytes:
+    """A form as it was sent, if it is sent in time; a byte too many for one that is too long."""
+    try:
+        async with asyncio.timeout(REQUEST_READ_MS_MAX / 1000):
+            return await visit.stream.read(FORM_BYTES_MAX + 1)
+    except TimeoutError:
+        return b" " * (FORM_BYTES_MAX + 1)
 
 
 def _is_ours(visit: Visit) -> bool:

@@ -205,8 +205,11 @@ def _path(name: str) -> str:
 
 def is_loopback(visit: Visit) -> bool:
     """Whether the browser asked for this very machine by plain HTTP, which no network sees."""
-    host = visit.host.rpartition(":")[0] if visit.host.count(":") > 1 else visit.host
-    return visit.forwarded_scheme == "http" and host.strip("[]") in {"localhost", "127.0.0.1", "::1"}
+    try:
+        host = visit.host
+    except ValueError:  # a port that is none
+        return False
+    return visit.forwarded_scheme == "http" and host in {"localhost", "127.0.0.1", "::1"}
 
 
 def _stamp() -> str:
