@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench import deliveries, exports, growth, issues, jobs, report, uploads
+from bench import console, deliveries, exports, growth, issues, jobs, report, uploads
 from bench.data import Coupons, Size
 from bench.installation import Installation, installed
 from bench.load import BUILD, compiled
@@ -44,6 +44,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--upload", type=int, default=0, metavar="ROWS", help="only upload so many codes, then tagged ones")
     parser.add_argument("--export", type=int, default=0, metavar="COUPONS", help="only export so many, as CSV and as Parquet")
     parser.add_argument("--deliver", type=int, default=0, metavar="N", help="only deliver so many events, SMS and e-mails")
+    parser.add_argument(
+        "--console",
+        type=int,
+        nargs="?",
+        const=10_000_000,
+        default=0,
+        metavar="COUPONS",
+        help="only time the pages of the console",
+    )
     parser.add_argument("--seconds", type=float, help="length of each run")
     parser.add_argument("--title", default="redeem and check over HTTP", help="what the page of results is called")
     return parser.parse_args()
@@ -209,6 +218,8 @@ def main() -> int:
             return bulk(options, folder, server)
         if options.deliver:
             return deliveries.run(options.deliver, [options.only] if options.only else KINDS, folder, server, RESULTS)
+        if options.console:
+            return console.run(options.console, (options.only,) if options.only else KINDS, folder, server, RESULTS)
         bench = Bench(options, folder, server)
         results = [bench.measured(kind) for kind in ([options.only] if options.only else KINDS)]
         keep(options, bench, results)

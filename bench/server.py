@@ -91,6 +91,15 @@ class Couponry:
         """The series of that code, which must need no quoting."""
         return int(self._scalar(f"SELECT id FROM series WHERE org_id = {{}} AND code_key = '{code}'", org_id))
 
+    def first_customer_id(self, org_id: int) -> int:
+        """The customer whom the org had first."""
+        return int(self._scalar("SELECT min(id) FROM customer WHERE org_id = {}", org_id))
+
+    def some_code(self, org_id: int) -> str:
+        """The code of a redeemed coupon."""
+        redeemed = "SELECT code FROM coupon WHERE org_id = {} AND redeemed = 1 LIMIT 1"
+        return str(self._scalar(redeemed, org_id))
+
     def _scalar(self, statement: str, org_id: int) -> Any:
         if self.database_url.startswith("sqlite:///"):
             with closing(sqlite3.connect(self.database_url.removeprefix("sqlite:///"))) as file:
