@@ -4,6 +4,7 @@ import ast
 import csv
 import inspect
 import io
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select, text
 
+from couponry.console import subjects
 from couponry.core.limits import FAILED_SIGN_INS_NOTED_MAX
-from couponry.core.roles import Role
+from couponry.core.roles import Permission, Role
 from couponry.store import audit
 from couponry.store import schema as t
 from couponry.store.audit import Actor, Filter
@@ -226,6 +228,12 @@ def _named_in(function: FunctionType) -> Iterator[Any]:
             holder = owner if node.value.id == "self" else vars(module).get(node.value.id)
             if isinstance(holder, ModuleType | type):
                 yield getattr(holder, node.attr, None)
+
+
+def test_subjects_have_the_pages_that_they_are_linked_to(front: Front) -> None:
+    served = {re.sub(r"\{[^}]*\}$", "", route.path): route.resource.NEEDS for route in routes(front) if "GET" in route.methods}
+    for path, needs in subjects.PAGES.values():
+        assert served[f"/console{path}"] in {needs, Permission.BE_SIGNED_IN}, path
 
 
 def test_the_guard_sees(front: Front) -> None:

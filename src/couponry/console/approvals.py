@@ -14,6 +14,7 @@ from couponry.console.carrying import Carried
 from couponry.console.gate import Resource
 from couponry.console.pages import Pages, json_of
 from couponry.console.parts import ConsoleParts
+from couponry.console.subjects import path_of
 from couponry.console.visit import Visit, number_of
 from couponry.core.limits import APPROVAL_NOTE_CHARS_MAX, CONSOLE_PAGE_ROWS
 from couponry.core.problem import Problem
@@ -95,6 +96,7 @@ class One:
             resp,
             "approvals/one.html",
             it=found,
+            path=path_of(visit, found.subject_kind, found.subject_id),
             form=DecisionFields(),
             asked={name: value if isinstance(value, str | int) else json_of(value) for name, value in found.request.items()},
             may_decide=is_open and not is_mine and visit.may(Permission.APPROVE),

@@ -10,6 +10,7 @@ from msgspec import Struct
 from couponry.console.gate import Resource
 from couponry.console.pages import Local, Pages
 from couponry.console.parts import ConsoleParts
+from couponry.console.subjects import path_of
 from couponry.console.visit import Visit
 from couponry.core.limits import AUDIT_FILE_ROWS_MAX, CONSOLE_PAGE_ROWS
 from couponry.core.roles import Permission
@@ -19,19 +20,6 @@ from couponry.store.audit import Entry, Filter, Found
 from couponry.store.bulk.files import csv_lines
 from couponry.store.engine import ReadTransaction
 
-PAGES: Final[Mapping[str, str]] = {
-    "approval": "/approvals/",
-    "campaign": "/campaigns/",
-    "coupon": "/care/coupons/",
-    "customer": "/care/customers/",
-    "draft": "/campaigns/drafts/",
-    "job": "/jobs/",
-    "series": "/series/",
-    "store": "/stores/",
-    "user": "/people/",
-    "webhook": "/webhooks/",
-}
-"""Where the subject of an entry has a page of its own."""
 _HEAD: Final = ("when", "who", "from", "action", "subject", "subjectId", "before", "after", "requestId")
 _NOBODY: Final = 0
 _ROWS_AT_ONCE: Final = 500
@@ -74,10 +62,9 @@ class Log:
             visit,
             resp,
             "audit.html",
-            rows=[(entry, differences(entry)) for entry in found.entries],
+            rows=[(one, differences(one), path_of(visit, one.subject_kind, one.subject_id)) for one in found.entries],
             older=found.before_id,
             asked=asked,
-            linked=PAGES,
             most=AUDIT_FILE_ROWS_MAX,
         )
 
