@@ -452,7 +452,7 @@ PINNED = {
     "/campaigns": 6,
     "/calendar": 4,
     "/campaigns/drafts": 4,
-    "one": 9,
+    "one": 10,
     "versions": 11,
     "terms": 9,
     "audience": 8,

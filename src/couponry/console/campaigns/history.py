@@ -17,7 +17,7 @@ from couponry.core.limits import VERSIONS_SHOWN
 from couponry.core.problem import Problem
 from couponry.core.roles import Permission
 from couponry.core.status import Code
-from couponry.core.terms_words import Difference, Names, differences
+from couponry.core.terms_words import Difference, Names, differences, sentences
 from couponry.store import audit
 from couponry.store.audit import Entry
 from couponry.store.campaign_reads import Version, versions
@@ -35,11 +35,12 @@ def routes(parts: ConsoleParts, pages: Pages) -> Mapping[str, Resource]:
 
 
 class Change(Struct, frozen=True):
-    """One version, by whom, and what it says differently from the one before (None: it is the first, or one cannot be read)."""
+    """One version, by whom, and what it says differently from the one before; all it says where none is to compare with."""
 
     version: Version
     by: str
     differences: list[Difference] | None
+    sentences: list[str]
 
 
 class Seen(Struct, frozen=True):
@@ -186,7 +187,8 @@ def _seen(tx: ReadTransaction, visit: Visit, series_id: int | None) -> Seen | No
     for each, before in zip(found, [*found[1:], None], strict=True):
         is_told = before is not None and before.terms is not None and each.terms is not None
         told = differences(before.terms, each.terms, currency, names) if is_told else None  # type: ignore[union-attr,arg-type] # looked at above
-        changes.append(Change(each, by.get(each.version, ""), told))
+        words = sentences(each.terms, currency, names) if each.terms and told is None else []
+        changes.append(Change(each, by.get(each.version, ""), told, words))
     shown = changes[:VERSIONS_SHOWN]
     return Seen(offered[0], shown, shown[-1].version.version if len(found) > VERSIONS_SHOWN else None)
 

@@ -1,6 +1,7 @@
 """One campaign: its series, launches and jobs, and what can be done with it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -16,9 +17,12 @@ from couponry.console.gate import Resource
 from couponry.console.pages import HTML, Pages
 from couponry.console.parts import ConsoleParts
 from couponry.console.visit import Visit, number_of
+from couponry.core.expiry import local_time
+from couponry.core.figures import Period
 from couponry.core.jobs import ENDED, JobState
 from couponry.core.launching import CampaignDraft, Launch, LaunchState, instant_ms
 from couponry.core.limits import CAMPAIGN_JOBS_SHOWN, CAMPAIGN_SERIES_SHOWN
+from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.roles import Permission
 from couponry.core.status import Code
@@ -27,6 +31,7 @@ from couponry.store import audit, campaigns, launches
 from couponry.store.campaign_reads import JobRow, jobs_of, shown_at
 from couponry.store.campaigns import Campaign, State
 from couponry.store.engine import ReadTransaction, WriteTransaction
+from couponry.store.figures import NOTHING, Figures, per_series
 from couponry.store.launches import LaunchRefused
 from couponry.store.offers import Offered, read_series
 
@@ -50,6 +55,7 @@ LAUNCH_TONES: Final[Mapping[LaunchState, str]] = {
     LaunchState.FAILED: "bad",
     LaunchState.CANCELLED: "warn",
 }
+_LATELY_DAYS: Final = 30
 # What a copy does not take over: names that only one series can have, and dates.
 _OWN: Final = frozenset(
     {
@@ -74,12 +80,23 @@ def routes(parts: ConsoleParts, pages: Pages) -> Mapping[str, Resource]:
 
 
 class Found(Struct, frozen=True):
-    """A campaign with all that belongs to it. Of many series, the first are shown."""
+    """A campaign with all that belongs to it, and what happened `lately`. Of many series, the first are shown."""
 
     campaign: Campaign
     offered: list[Offered]
     launches: list[Launch]
     jobs: list[JobRow]
+    lately: Figures
+
+    @property
+    def issued(self) -> int:
+        """Coupons of these series ever issued."""
+        return sum(each.counts.issued for each in self.offered)
+
+    @property
+    def redeemed(self) -> int:
+        """Redemptions of them that count now."""
+        return sum(each.counts.redeemed for each in self.offered)
 
     @property
     def is_moving(self) -> bool:
@@ -113,7 +130,7 @@ class OneCampaign(CampaignPage):
 
     async def on_get(self, visit: Visit, resp: falcon.asgi.Response, number: str) -> None:
         """Show it."""
-        found = await self._parts.back_office.read(lambda tx: _found(tx, visit.org_id, number_of(number)))
+        found = await self._parts.back_office.read(lambda tx: _found(tx, visit.session.org, number_of(number), visit.now_ms))
         if not isinstance(found, Found):
             self.answer(visit, resp, number, found)
             return
@@ -131,7 +148,7 @@ class Progress(CampaignPage):
 
     async def on_get(self, visit: Visit, resp: falcon.asgi.Response, number: str) -> None:
         """The part."""
-        found = await self._parts.back_office.read(lambda tx: _found(tx, visit.org_id, number_of(number)))
+        found = await self._parts.back_office.read(lambda tx: _found(tx, visit.session.org, number_of(number), visit.now_ms))
         if not isinstance(found, Found):
             self.answer(visit, resp, number, found)
             return
@@ -169,7 +186,7 @@ class Copy(CampaignPage):
         await self._begin(visit, resp, number, copied)
 
     async def _begin(self, visit: Visit, resp: falcon.asgi.Response, number: str, make: Any) -> None:  # noqa: ANN401 - makes a draft of what was found
-        found = await self._parts.back_office.read(lambda tx: _found(tx, visit.org_id, number_of(number)))
+        found = await self._parts.back_office.read(lambda tx: _found(tx, visit.session.org, number_of(number), visit.now_ms))
         if not isinstance(found, Found):
             self.answer(visit, resp, number, found)
             return
@@ -254,11 +271,15 @@ def _in_campaign(found: Found) -> CampaignDraft:
     return CampaignDraft(name=one.name, description=one.description, campaign_id=one.id, series_id=series_id, steps=steps)  # type: ignore[arg-type] # the names are steps
 
 
-def _found(tx: ReadTransaction, org_id: int, campaign_id: int | None) -> Found | Problem:
-    """Eight statements at most."""
-    one = campaigns.read_campaign(tx, org_id, campaign_id or 0)
+def _found(tx: ReadTransaction, org: Org, campaign_id: int | None, now_ms: int) -> Found | Problem:
+    """Seven statements."""
+    one = campaigns.read_campaign(tx, org.id, campaign_id or 0)
     if isinstance(one, Problem):
         return one
     series_ids = list(one.series_ids[:CAMPAIGN_SERIES_SHOWN])
-    offered = read_series(tx, org_id, series_ids, unreadable=[])
-    return Found(one, offered, launches.of_campaign(tx, org_id, one.id, CAMPAIGN_JOBS_SHOWN), jobs_of(tx, org_id, series_ids))
+    offered = read_series(tx, org.id, series_ids, unreadable=[])
+    today = local_time(now_ms // 1000, org.zone).date()
+    figures = per_series(tx, org.id, Period(today - timedelta(days=_LATELY_DAYS - 1), today))
+    lately = sum((figures.get(series_id, NOTHING) for series_id in one.series_ids), NOTHING)
+    of_campaign = launches.of_campaign(tx, org.id, one.id, CAMPAIGN_JOBS_SHOWN)
+    return Found(one, offered, of_campaign, jobs_of(tx, org.id, series_ids), lately)
