@@ -176,12 +176,15 @@ def names(tree: ast.Module) -> Iterator[str]:
                 pass
 
 
+OF_CONTRACT: Final = frozenset({*Terms.__struct_fields__, *Terms.__struct_encode_fields__})
+
+
 def misnamed(tree: ast.Module, forbidden: dict[str, str]) -> list[str]:
     """Names that hold a forbidden word, alone or within. The contract's field names are not ours to choose."""
     found = []
     for name in names(tree):
         words = "_".join(word.lower() for word in WORD.findall(name))
-        if name not in Terms.__struct_fields__:
+        if name not in OF_CONTRACT:
             found += [f"{name}: say {meant}" for word, meant in forbidden.items() if re.search(rf"(?:^|_){word}s?(?:_|$)", words)]
     return found
 
