@@ -109,7 +109,7 @@ def test_lists_go_on(busy: Shop, admin: Browser, monkeypatch: pytest.MonkeyPatch
     assert sorted(seen) == ["FIX1", "NEW1", "OLD1"]
 
 
-def test_files(busy: Shop, admin: Browser) -> None:
+def test_files(busy: Shop, admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     head, *rows = cells(admin.get("/csv/redemptions"))
     assert head[:3] == ["redemptionId", "redeemedOn", "code"]
     found = {row[head.index("code")]: dict(zip(head, row, strict=True)) for row in rows}
@@ -118,6 +118,9 @@ def test_files(busy: Shop, admin: Browser) -> None:
     head, *rows = cells(admin.get("/csv/refusals"))
     assert {row[head.index("code")] for row in rows} == {"NEW1", "NOSUCH"}
     assert len(cells(admin.get("/csv/issued"))) == 1 + 4
+    monkeypatch.setattr("couponry.console.figures.FIGURE_FILE_ROWS_MAX", 2)
+    monkeypatch.setattr("couponry.console.figures.FIGURE_FILE_CHUNK_ROWS", 1)
+    assert [len(row) for row in cells(admin.get("/csv/redemptions"))[1:]] == [13, 13, 1]
     days = cells(admin.get("/csv/days", period="7"))
     assert days[-1] == [TODAY, "0", "2", "0", "0", "2", "250"]
     assert len(days) == 1 + 7

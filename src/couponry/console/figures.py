@@ -17,7 +17,7 @@ from couponry.console.visit import Visit, number_of
 from couponry.core.advice import advice
 from couponry.core.exporting import Calendar
 from couponry.core.figures import FIGURES, Period
-from couponry.core.limits import CONSOLE_PAGE_ROWS, FIGURE_FILE_CHUNK_ROWS, FIGURE_FILE_ROWS_MAX
+from couponry.core.limits import CONSOLE_PAGE_ROWS, FIGURE_FILE_CHUNK_ROWS, FIGURE_FILE_CHUNKS_MAX, FIGURE_FILE_ROWS_MAX
 from couponry.core.roles import Permission
 from couponry.core.status import Code
 from couponry.store import figure_rows, figures
@@ -28,6 +28,7 @@ from couponry.store.figure_rows import Kind, Named, Place, Row, Wanted
 from couponry.store.series_pages import stores_named
 
 FILE_TYPE: Final = "text/csv; charset=utf-8"
+_MORE: Final = "There may be more rows than a file like this holds. Choose fewer days, or export the series."
 _TITLES: Final[Mapping[Kind, str]] = {
     Kind.REDEMPTIONS: "Redemptions",
     Kind.REFUSALS: "Refusals",
@@ -91,7 +92,7 @@ class Rows:
 
 
 class File:
-    """Rows, or the figures themselves, as CSV: so many rows at most, read page by page while they are sent."""
+    """Rows, or the figures themselves, as CSV: read page by page while they are sent. Of too many, the last line says so."""
 
     NEEDS = NEEDS_TO_POST = Permission.SEE_FIGURES
 
@@ -134,7 +135,7 @@ class File:
     async def _lines(self, org_id: int, wanted: Wanted, zone: ZoneInfo) -> AsyncIterator[bytes]:
         names, calendar, before, left = _COLUMNS[wanted.kind], Calendar(zone), None, FIGURE_FILE_ROWS_MAX
         yield codecs.BOM_UTF8 + b"".join(csv_lines([names]))
-        while left > 0:
+        for _ in range(FIGURE_FILE_CHUNKS_MAX):
             read = await self._back_office.read(_chunk(org_id, wanted, before, min(left, FIGURE_FILE_CHUNK_ROWS)))
             if read is None or isinstance(read, Code):
                 raise StreamBroken
@@ -142,6 +143,9 @@ class File:
             left, before = left - len(read.rows), read.next
             if before is None:
                 return
+            if left <= 0:
+                break
+        yield b"".join(csv_lines([[_MORE]]))
 
 
 def _chunk(org_id: int, wanted: Wanted, before: Place | None, limit: int) -> Callable[[ReadTransaction], Listed | None]:
