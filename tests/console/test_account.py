@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from sqlalchemy import select
 
 from couponry.core import totp
+from couponry.core.browsers import browser_named
 from couponry.core.limits import (
-    SECOND_FACTOR_TICKET_MS,
+    SECOND_FACTOR_SLIP_MS,
     SECOND_FACTOR_TRIES_MAX,
     SECOND_FACTOR_WINDOW_MS,
     SESSION_IDLE_MS_MAX,
@@ -150,21 +151,21 @@ def test_nothing_is_readable_in_the_database(shop: Shop, phone: Phone) -> None:
     assert phone.secret not in rows.encode("latin1", errors="replace")
 
 
-def test_a_ticket_is_not_forged_nor_kept(front: Front, shop: Shop, phone: Phone) -> None:
+def test_a_slip_is_not_forged_nor_kept(front: Front, shop: Shop, phone: Phone) -> None:
     browser, page = first_step(front)
     form = page.form("/console/sign-in/code")
-    org, user, until, signature = form["ticket"].split(".")
-    for ticket in (
+    org, user, until, signature = form["slip"].split(".")
+    for slip in (
         f"{org}.{user}.{int(until) + 1}.{signature}",
         f"{org}.{int(user) + 1}.{until}.{signature}",
         "",
         "x",
         "1.2.3.4",
     ):
-        answer = browser.post("/sign-in/code", **form | {"ticket": ticket, "code": phone.code()})
+        answer = browser.post("/sign-in/code", **form | {"slip": slip, "code": phone.code()})
         assert "couponry-session" not in browser.cookies
         assert "Please sign in again." in answer.text
-    shop.clock.ms += SECOND_FACTOR_TICKET_MS
+    shop.clock.ms += SECOND_FACTOR_SLIP_MS
     browser.post("/sign-in/code", **form | {"code": phone.code()})
     assert "couponry-session" not in browser.cookies
 
@@ -225,3 +226,20 @@ def test_codes_of_the_standard() -> None:
         assert totp.step_of(secret, code, seconds * 1000, -1) == seconds // 30
         assert totp.step_of(secret, code, seconds * 1000, seconds // 30) is None
     assert totp.step_of(secret, "٢٨٧٠٨٢", 59_000, -1) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0.0.0 Safari/537.36",
+            "Chrome on Linux",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox on Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1", "Safari on iPhone"),
+        ("curl/8.9.1", "curl/8.9.1"),
+        ("", "Unknown browser"),
+    ],
+)
+def test_browsers_have_names(said: str, name: str) -> None:
+    assert browser_named(said) == name

@@ -1,11 +1,12 @@
 """What costs much is asked for by one person and allowed by another, once."""
 
 import asyncio
+import threading
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import event, insert, select, text
 
 from couponry.console import approvals as pages
 from couponry.console.carrying import Carried
@@ -19,7 +20,7 @@ from couponry.store import schema as t
 from couponry.store.approvals import Approval
 from couponry.store.audit import Actor
 from couponry.store.engine import StoreError, WriteTransaction
-from tests.api.shop import Shop
+from tests.api.shop import Front, Shop
 from tests.console.browser import Browser
 
 Browsers = dict[Role, Browser]
@@ -218,3 +219,38 @@ def test_the_database_knows_two_people_too(shop: Shop, people: People) -> None:
             text("UPDATE approval SET state = 'approved', decided_by = asked_by WHERE org_id = :org AND id = :id"),
             {"org": shop.org_id, "id": number},
         )
+
+
+def test_of_two_who_decide_at_once_one_does(shop: Shop, people: People) -> None:
+    number, start = asked(shop, people["support"]), threading.Barrier(2)
+    done: list[object] = []
+
+    def decide(user_id: int, approves: bool) -> None:
+        start.wait()
+        with shop.database.writing() as tx:
+            done.append(approvals.decide(tx, actor(shop, user_id), number, "because", approves=approves))
+
+    deciders = [threading.Thread(target=decide, args=pair) for pair in ((people["admin"], True), (people["marketer"], False))]
+    for decider in deciders:
+        decider.start()
+    for decider in deciders:
+        decider.join()
+    assert sorted(type(one).__name__ for one in done) == ["Approval", "Problem"]
+
+
+@pytest.mark.parametrize("path", ["/approvals", "/approvals?show=all", "/people", "/account"])
+def test_a_page_takes_as_many_statements_however_much_there_is(
+    shop: Shop, front: Front, admin: Browser, people: People, path: str
+) -> None:
+    app: Any = front.site._console
+    engine = app._router.find("/console/audit")[0]._parts.back_office._database.engine
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    counts = []
+    for _ in range(2):
+        for _ in range(10):
+            asked(shop, people["marketer"])
+        statements.clear()
+        assert admin._once("GET", f"/console{path}").status_code == 200
+        counts.append(len([one for one in statements if one.startswith("SELECT")]))
+    assert counts[0] == counts[1] <= 6

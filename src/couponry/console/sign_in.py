@@ -1,6 +1,6 @@
 """Sign in and out. A wrong password and an unknown e-mail take the same time and get the same answer; who fails waits longer.
 
-Whoever has a second factor is asked for it in a second step. Between the two the browser holds a ticket that we signed: it says
+Whoever has a second factor is asked for it in a second step. Between the two the browser holds a slip that we signed: it says
 whose password was right, and is worth nothing without a code.
 """
 
@@ -20,7 +20,7 @@ from couponry.core.limits import (
     FAILED_SIGN_INS_NOTED_MAX,
     HOUR_MS,
     IDENTIFIER_CHARS_MAX,
-    SECOND_FACTOR_TICKET_MS,
+    SECOND_FACTOR_SLIP_MS,
     SESSION_MS_MAX,
     SIGN_IN_NOTES_AT_ONCE_MAX,
 )
@@ -51,7 +51,7 @@ class Door:
 
     def __init__(self, parts: ConsoleParts, pages: Pages) -> None:
         self._parts, self._pages = parts, pages
-        self._key = hmac.digest(parts.secret, b"console ticket", "sha256")
+        self._key = hmac.digest(parts.secret, b"console slip", "sha256")
         self._notes: set[asyncio.Task[object]] = set()
 
     async def let_in(self, visit: Visit, resp: falcon.asgi.Response, person: Person, notice: str = "") -> None:
@@ -88,14 +88,14 @@ class Door:
         self._notes.add(task)
         task.add_done_callback(self._notes.discard)
 
-    def ticket(self, person: Person, now_ms: int) -> str:
+    def slip(self, person: Person, now_ms: int) -> str:
         """Says whose password was right; for some minutes, and until it is changed."""
-        text = f"{person.org_id}.{person.id}.{now_ms + SECOND_FACTOR_TICKET_MS}"
+        text = f"{person.org_id}.{person.id}.{now_ms + SECOND_FACTOR_SLIP_MS}"
         return f"{text}.{self._signature(text, person)}"
 
-    async def person_of(self, ticket: str, now_ms: int) -> Person | Code | None:
-        """Whose ticket this is, if it is one of ours and still counts."""
-        text, _, signature = ticket.rpartition(".")
+    async def person_of(self, slip: str, now_ms: int) -> Person | Code | None:
+        """Whose slip this is, if it is one of ours and still counts."""
+        text, _, signature = slip.rpartition(".")
         numbers = [number_of(part) for part in text.split(".")]
         match numbers:
             case [int(org_id), int(user_id), int(until_ms)] if now_ms < until_ms:
@@ -137,7 +137,7 @@ class SignIn:
                 self._door.note_failure(visit, found, "wrong password" if found.is_active else "deactivated")
             self._show(visit, resp, problem=_BUSY if refused is Code.OVERLOADED else _WRONG)
         elif found.has_second_factor:
-            show_step(self._pages, visit, resp, self._door.ticket(found, visit.now_ms))
+            show_step(self._pages, visit, resp, self._door.slip(found, visit.now_ms))
         else:
             await self._door.let_in(visit, resp, found)
 
@@ -169,8 +169,8 @@ class SecondStep:
 
     async def on_post(self, visit: Visit, resp: falcon.asgi.Response) -> None:
         """Look at the code."""
-        ticket, code = visit.form.text("ticket"), visit.form.text("code")
-        person = await self._door.person_of(ticket, visit.now_ms)
+        slip, code = visit.form.text("slip"), visit.form.text("code")
+        person = await self._door.person_of(slip, visit.now_ms)
         if not isinstance(person, Person):
             self._gone(visit, resp, person)
             return
@@ -184,7 +184,7 @@ class SecondStep:
             await self._door.let_in(visit, resp, person)
         else:
             self._door.note_failure(visit, person, "wrong code")
-            show_step(self._pages, visit, resp, ticket, _WRONG_CODE)
+            show_step(self._pages, visit, resp, slip, _WRONG_CODE)
 
     def _gone(self, visit: Visit, resp: falcon.asgi.Response, code: Code | None) -> None:
         if code:
@@ -228,10 +228,10 @@ def actor_of(visit: Visit, person: Person) -> Actor:
     )
 
 
-def show_step(pages: Pages, visit: Visit, resp: falcon.asgi.Response, ticket: str, problem: str = "") -> None:
+def show_step(pages: Pages, visit: Visit, resp: falcon.asgi.Response, slip: str, problem: str = "") -> None:
     """The form of the second step."""
     onward = next_of(visit.form.text("next"))
-    pages.show(visit, resp, "sign_in_code.html", status=401 if problem else 200, problem=problem, ticket=ticket, next=onward)
+    pages.show(visit, resp, "sign_in_code.html", status=401 if problem else 200, problem=problem, slip=slip, next=onward)
 
 
 def next_of(wanted: str) -> str:

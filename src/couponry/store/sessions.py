@@ -6,6 +6,7 @@ from typing import Any, Final
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, delete, insert, select, update
 
+from couponry.core.browsers import browser_named
 from couponry.core.limits import BROWSER_CHARS_MAX, SESSION_IDLE_MS_MAX, SESSION_MS_MAX, SESSION_SEEN_MS, SESSIONS_MAX
 from couponry.core.model import Org
 from couponry.core.roles import Role
@@ -48,6 +49,11 @@ class Place(Struct, frozen=True):
     seen_ms: int
     address: str
     browser: str
+
+    @property
+    def browser_name(self) -> str:
+        """Its browser, as a person knows it."""
+        return browser_named(self.browser)
 
 
 _PERSON: Final = (
