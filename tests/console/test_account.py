@@ -1,6 +1,7 @@
 """One's own account: password, second factor, sessions; and signing in in two steps."""
 
 import re
+import threading
 from base64 import b32decode
 
 import pytest
@@ -19,8 +20,11 @@ from couponry.core.limits import (
     SESSIONS_MAX,
 )
 from couponry.core.roles import Role
+from couponry.core.validation import Vault
 from couponry.store import audit
+from couponry.store import people as keeping
 from couponry.store import schema as t
+from couponry.store.audit import Actor
 from tests.api.shop import Front, Shop
 from tests.console.browser import Browser, Page
 from tests.console.conftest import PASSWORD
@@ -123,6 +127,23 @@ def test_a_code_counts_once(front: Front, shop: Shop, phone: Phone) -> None:
     assert second_step(front, phone.code(-HALF_MINUTE_MS)).status == 401
     assert second_step(front, phone.code(HALF_MINUTE_MS)).status == 200
     assert second_step(front, phone.code(3 * HALF_MINUTE_MS)).status == 401
+
+
+def test_a_code_counts_once_also_at_once(shop: Shop, phone: Phone, people: dict[Role, int]) -> None:
+    who = Actor(org_id=shop.org_id, user_id=people["admin"], email="a", address="::1", request_id="r", now_ms=shop.clock.ms)
+    code, start, right = phone.code(), threading.Barrier(3), list[bool]()
+
+    def sign_in() -> None:
+        start.wait()
+        with shop.database.writing() as tx:
+            right.append(keeping.accept_second_factor(tx, who, people["admin"], Vault(b"only for this test"), code))
+
+    threads = [threading.Thread(target=sign_in) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(right) == [False, False, True]
 
 
 def test_codes_cannot_be_tried_out(front: Front, shop: Shop, phone: Phone) -> None:

@@ -15,7 +15,7 @@ from couponry.core.limits import ANSWER_KEPT_MS_MAX, APPROVAL_PENDING_MS_MAX
 from couponry.core.problem import Problem
 from couponry.core.roles import Role
 from couponry.core.second_person import needs_second_person
-from couponry.store import approvals, audit
+from couponry.store import approvals, audit, registry
 from couponry.store import schema as t
 from couponry.store.approvals import Approval
 from couponry.store.audit import Actor
@@ -200,6 +200,33 @@ def test_those_who_decide_nothing_see_their_own(shop: Shop, browsers: Browsers, 
 def test_what_is_not_there(admin: Browser, number: str) -> None:
     assert admin.get(f"/approvals/{number}").status == 404
     assert admin.post(f"/approvals/{number}/decide", verdict="approve").status == 404
+
+
+def test_another_orgs_is_not_there(shop: Shop, browsers: Browsers, people: People) -> None:
+    with shop.database.writing() as tx:
+        org_id = registry.create_org(tx, name="B", time_zone="UTC", currency="INR", country_code="91", now_ms=1)
+        assert isinstance(org_id, int)
+        user_id = registry.create_user(tx, org_id, email="b@example.com", password_hash="x", role="admin")
+        assert isinstance(user_id, int)
+        who = Actor(org_id=org_id, user_id=user_id, email="b", address="::1", request_id="r", now_ms=shop.clock.ms)
+        more: dict[str, Any] = {"kind": "rows", "subject": ("campaign", 1), "amount": None, "summary": "Theirs", "request": {}}
+        number = [approvals.ask(tx, who, **more) for _ in range(3)][-1]
+    for number_too in (number, number - 1):
+        assert browsers["admin"].get(f"/approvals/{number_too}").status == 404
+        for act in ("decide", "withdraw", "carry-out"):
+            assert browsers["admin"].post(f"/approvals/{number_too}/{act}", verdict="approve").status == 404
+    assert "Theirs" not in browsers["admin"].get("/approvals", show="all").text
+
+
+def test_who_approves_is_led_where_they_may_go(
+    shop: Shop, browsers: Browsers, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A marketer approves a goodwill coupon, and may not see whose it is."""
+    monkeypatch.setattr(pages, "CARRIERS", {"goodwill": Ledger(Carried("/care/coupons/1", "Given."))})
+    number = asked(shop, people["support"], "goodwill")
+    page = browsers["marketer"].post(f"/approvals/{number}/decide", verdict="approve")
+    assert page.response.url.path == f"/console/approvals/{number}"
+    assert "Given." in page.text
 
 
 def test_nobody_decides_on_what_is_old(shop: Shop, people: People) -> None:

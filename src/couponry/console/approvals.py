@@ -14,7 +14,7 @@ from couponry.console.carrying import Carried
 from couponry.console.gate import Resource
 from couponry.console.pages import Pages, json_of
 from couponry.console.parts import ConsoleParts
-from couponry.console.subjects import path_of
+from couponry.console.subjects import may_see, path_of
 from couponry.console.visit import Visit, number_of
 from couponry.core.limits import APPROVAL_NOTE_CHARS_MAX, CONSOLE_PAGE_ROWS
 from couponry.core.problem import Problem
@@ -240,4 +240,4 @@ def _answer(pages: Pages, visit: Visit, resp: falcon.asgi.Response, back: str, d
     elif isinstance(done, Problem):
         pages.go(visit, resp, back, f"That could not be done: {done.text}")
     else:
-        pages.go(visit, resp, done.path, done.notice)
+        pages.go(visit, resp, done.path if may_see(visit, done.path) else back, done.notice)

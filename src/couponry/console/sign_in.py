@@ -63,6 +63,7 @@ class Door:
                 sessions.end(tx, before.org.id, before.token)
             browser = visit.get_header("User-Agent", default="")
             sessions.begin(tx, person, token, visit.now_ms, address=visit.address, browser=browser)
+            tallies.forget(tx, (person.org_id, person.id), visit.now_ms)
             audit.record(tx, actor_of(visit, person), "sign in", ("user", person.id))
 
         if isinstance(refused := await self._parts.back_office.write(write), Code):
@@ -120,8 +121,11 @@ class SignIn:
         self._parts, self._pages, self._door = parts, pages, door
 
     async def on_get(self, visit: Visit, resp: falcon.asgi.Response) -> None:
-        """The form."""
-        self._show(visit, resp)
+        """The form; whoever is signed in need not fill it in."""
+        if visit.maybe_session:
+            self._pages.go(visit, resp, next_of(visit.query("next")))
+        else:
+            self._show(visit, resp)
 
     async def on_post(self, visit: Visit, resp: falcon.asgi.Response) -> None:
         """Look at what was filled in; go on to where one wanted to be, or to the second step."""
