@@ -313,6 +313,7 @@ def test_more_can_be_launched_in_a_campaign(shop: Shop, browsers: dict[Role, Bro
 
 
 def test_terms_have_a_history_in_words(shop: Shop, browsers: dict[Role, Browser]) -> None:
+    shop.set(launchApprovalAbove="-1")
     marketer, number = browsers["marketer"], rows(shop, t.series, "id")[0][0]
     page = marketer.get(f"/series/{number}/terms")
     filled = {**page.form(f"/console/series/{number}/terms"), "discountUpto": "250", "days": ["6"], "minBillAmount": ""}
@@ -462,6 +463,7 @@ PINNED = {
 
 
 def test_a_page_costs_the_same_whatever_there_is(shop: Shop, browsers: dict[Role, Browser]) -> None:
+    shop.set(launchApprovalAbove="-1")
     marketer = browsers["marketer"]
     at = Flow(marketer).ready(terms={"stores": "blr01"}).launch().response.url.path
     number = rows(shop, t.launch, "series_id")[0][0]
@@ -499,3 +501,15 @@ def count_of(browser: Browser, path: str) -> int:
     finally:
         event.remove(Engine, "before_cursor_execute", keep)
     return len(kept)
+
+
+def test_terms_that_may_cost_more_take_a_second_person(shop: Shop, browsers: dict[Role, Browser]) -> None:
+    shop.set(launchApprovalAbove="100")
+    marketer, number = browsers["marketer"], rows(shop, t.series, "id")[0][0]
+    filled = marketer.get(f"/series/{number}/terms").form(f"/console/series/{number}/terms")
+    assert "version 2" in marketer.post(f"/series/{number}/terms", **{**filled, "discountValue": "10"}).text, "this costs less"
+    page = marketer.post(f"/series/{number}/terms", **{**filled, "version": "2", "discountValue": "90"})
+    assert "a second person has to approve them" in page.text
+    assert max(rows(shop, t.series_version, "version")) == (2,)
+    assert "this is version 3 now" in approve(browsers["admin"]).text
+    assert max(rows(shop, t.series_version, "version")) == (3,)

@@ -62,6 +62,15 @@ def is_open_to_strangers(terms: Terms) -> bool:
     return terms.any_user and terms.client_handling_type is Handling.SHARED
 
 
+def is_riskier(before: Terms, after: Terms, issued: int) -> bool:
+    """Whether terms may cost more than those before them: in all, for each redemption, or by how many of these there can be."""
+    old, new = (worst_case(terms, most_coupons(terms, issued, None)) for terms in (before, after))
+    pairs = ((old.total, new.total), (old.each, new.each), (old.redemptions, new.redemptions))
+    is_same_kind = before.discount_type == after.discount_type
+    grows = is_same_kind and after.discount_value > before.discount_value
+    return grows or any(was is not None and (now is None or now > was) for was, now in pairs)
+
+
 def most_coupons(terms: Terms, issued: int, new: int | None) -> int | None:
     """How many coupons there can be: as many as may ever be issued, else those there are and `new` ones (None: nobody knows)."""
     wanted = None if new is None else issued + new

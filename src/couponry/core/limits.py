@@ -296,6 +296,7 @@ CAMPAIGN_SERIES_SHOWN: Final = 50
 CALENDAR_CAMPAIGNS_MAX: Final = 100
 VERSIONS_SHOWN: Final = 20
 PLACES_TYPED_MAX: Final = 500
+TEST_MESSAGES_A_DAY_MAX: Final = 100
 # Scheduled launches are looked for so often; one that starts so much after its time says so.
 LAUNCHES_LOOKED_FOR_MS: Final = 5_000
 LAUNCHES_AT_ONCE: Final = 20

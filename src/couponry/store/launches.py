@@ -24,7 +24,8 @@ from couponry.store.offering import Author, create_series, drafted, update_serie
 from couponry.store.ordering import Order, place
 
 KIND: Final = "launch"
-"""The kind of approval, and of subject in the audit log."""
+"""The kind of approval; its subject is the draft, which has a page."""
+SUBJECT: Final = "draft"
 T = TypeVar("T")
 _COLUMNS: Final = tuple(t.launch.c[name] for name in Launch.__struct_fields__)
 
@@ -65,7 +66,7 @@ def begin(tx: WriteTransaction, org: Org, actor: Actor, draft_id: int, wish: Wis
     if not wish.needs_approval:
         return carry_out(tx, org, actor, launch)
     told = {"launchId": launch.id, "askedMs": launch.updated_ms}
-    approvals.ask(tx, actor, kind=KIND, subject=(KIND, launch.id), amount=wish.amount, summary=wish.summary, request=told)
+    approvals.ask(tx, actor, kind=KIND, subject=(SUBJECT, draft.id), amount=wish.amount, summary=wish.summary, request=told)
     return launch
 
 
@@ -130,7 +131,7 @@ def cancel(tx: WriteTransaction, actor: Actor, launch_id: int) -> Launch | Probl
     after = _changed(tx, actor.org_id, replace(launch, state=LaunchState.CANCELLED), actor.now_ms)
     if launch.campaign_id is None:
         close_draft(tx, actor.org_id, launch.draft_id, actor.now_ms, is_open=True)
-    subject = (KIND, launch.id) if launch.campaign_id is None else ("campaign", launch.campaign_id)
+    subject = (SUBJECT, launch.draft_id) if launch.campaign_id is None else ("campaign", launch.campaign_id)
     audit.record(tx, actor, "cancel launch", subject, before={"state": launch.state}, after={"state": after.state})
     return after
 
@@ -179,7 +180,7 @@ def _is_given_up(tx: ReadTransaction, actor: Actor, launch: Launch) -> bool:
         return False
     if launch.state is not LaunchState.ASKED:
         return launch.state in AGAIN
-    asked = approvals.of_subject(tx, actor.org_id, (KIND, launch.id), limit=1)
+    asked = approvals.of_subject(tx, actor.org_id, (SUBJECT, launch.draft_id), limit=1)
     return bool(asked) and asked[0].state_at(actor.now_ms) in {"refused", "withdrawn", "expired"}
 
 

@@ -154,7 +154,7 @@ def _waiting(tx: ReadTransaction, org_id: int, number: int | None) -> Waiting | 
         return None
     launch = None if draft.is_open else launches.of_draft(tx, org_id, draft.id)
     is_asked = launch is not None and launch.state is LaunchState.ASKED
-    asked = approvals.of_subject(tx, org_id, (launches.KIND, launch.id), limit=1) if launch and is_asked else []
+    asked = approvals.of_subject(tx, org_id, (launches.SUBJECT, launch.draft_id), limit=1) if launch and is_asked else []
     return Waiting(draft, launch, asked[0] if asked else None)
 
 

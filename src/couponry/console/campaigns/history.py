@@ -1,11 +1,12 @@
 """Terms of a series, version by version: what changed, who changed it, and the terms changed once more."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import falcon.asgi
 from msgspec import Struct
 
+from couponry.console.campaigns.changing import SUBJECT, change
 from couponry.console.campaigns.terms_fields import fields_of_terms, form_data, place_problem
 from couponry.console.campaigns.terms_form import TermsForm, form_of
 from couponry.console.campaigns.terms_step import checked_fields, placed_of, said
@@ -21,12 +22,9 @@ from couponry.core.terms_words import Difference, Names, differences, sentences
 from couponry.store import audit
 from couponry.store.audit import Entry
 from couponry.store.campaign_reads import Version, versions
-from couponry.store.engine import ReadTransaction, WriteTransaction
-from couponry.store.offering import Author, update_series
+from couponry.store.engine import ReadTransaction
 from couponry.store.offers import Offered, read_series
 from couponry.store.place_names import codes_and_names, names_of, places_of
-
-_SUBJECT: Final = "series"
 
 
 def routes(parts: ConsoleParts, pages: Pages) -> Mapping[str, Resource]:
@@ -106,15 +104,14 @@ class Terms:
             why = "Some of the fields need another look." if fields is None else "Somebody changed the terms meanwhile."
             self._show(visit, resp, known, form, why, 422)
             return
-        done = await self._parts.back_office.write(lambda tx: _change(tx, visit, known.offered, _whole(fields)))
+        org, actor = visit.session.org, visit.actor()
+        done = await self._parts.back_office.write(lambda tx: change(tx, org, actor, known.offered, _whole(fields)))
         if isinstance(done, Code):
             self._pages.failed(visit, resp, done)
         elif isinstance(done, Problem):
             self._show(visit, resp, known, form, place_problem(form, done), 422)
         else:
-            is_new = done.series.version != series.version
-            notice = f"This is version {done.series.version} now." if is_new else "Nothing was different, so nothing was changed."
-            self._pages.go(visit, resp, f"/series/{series.id}/versions", notice)
+            self._pages.go(visit, resp, f"/series/{series.id}/versions", _notice(series.version, done))
 
     async def _known(self, visit: Visit, resp: falcon.asgi.Response, number: str, form: TermsForm) -> Known | None:
         def read(tx: ReadTransaction) -> Known | None:
@@ -141,16 +138,11 @@ class Terms:
         self._pages.show(visit, resp, "campaigns/series_terms.html", status=status, **context)
 
 
-def _change(tx: WriteTransaction, visit: Visit, before: Offered, fields: Mapping[str, Any]) -> Offered | Problem:
-    after = update_series(tx, visit.session.org, before.series.id, fields, Author(visit.now_ms))
-    if isinstance(after, Problem) or after.series.version == before.series.version:
-        return after
-    old, new = before.series, after.series
-    told = {each.label: (each.before, each.after) for each in differences(old.terms, new.terms, visit.session.org.currency)}
-    was = {"version": old.version, **{name: pair[0] for name, pair in told.items()}}
-    now = {"version": new.version, **{name: pair[1] for name, pair in told.items()}}
-    audit.record(tx, visit.actor(), "change series", (_SUBJECT, old.id), before=was, after=now)
-    return after
+def _notice(before: int, done: Offered | int) -> str:
+    if isinstance(done, int):
+        return f"These terms may cost more: a second person has to approve them. They wait as approval {done}."
+    version = done.series.version
+    return f"This is version {version} now." if version != before else "Nothing was different, so nothing was changed."
 
 
 def _whole(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,7 +171,7 @@ def _seen(tx: ReadTransaction, visit: Visit, series_id: int | None) -> Seen | No
         return None
     of = offered[0].series.id
     found = versions(tx, visit.org_id, of, limit=VERSIONS_SHOWN + 1, below=visit.number("before"))
-    entries = audit.entries(tx, visit.org_id, limit=10 * VERSIONS_SHOWN, subject=(_SUBJECT, str(of)))
+    entries = audit.entries(tx, visit.org_id, limit=10 * VERSIONS_SHOWN, subject=(SUBJECT, str(of)))
     named = {place for each in found if each.terms for place in places_of(each.terms)}
     names, by = names_of(tx, visit.org_id, named), _by_version(entries)
     currency = visit.session.org.currency

@@ -19,7 +19,7 @@ from couponry.core import emails
 from couponry.core.deliveries import Channel
 from couponry.core.identifiers import is_email, normal_mobile
 from couponry.core.launching import CampaignDraft
-from couponry.core.limits import EXPIRY_REMINDERS_MAX, SERIES_TEMPLATE_CHARS_MAX
+from couponry.core.limits import DAY_MS, EXPIRY_REMINDERS_MAX, SERIES_TEMPLATE_CHARS_MAX, TEST_MESSAGES_A_DAY_MAX
 from couponry.core.message_samples import TAGS, Sample, sample_message
 from couponry.core.model import Org, Terms
 from couponry.core.problem import Problem
@@ -27,7 +27,7 @@ from couponry.core.rules.series import changed_terms
 from couponry.core.series import Series, series_from_terms
 from couponry.core.status import Code
 from couponry.core.terms_words import in_labels
-from couponry.store import audit
+from couponry.store import audit, tallies
 from couponry.store.drafts import Draft
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.offering import drafted
@@ -171,6 +171,9 @@ class MessageTest(StepPage):
         if isinstance(sent, Code):
             self._pages.failed(visit, resp, sent)
             return
+        if sent is None:
+            self._pages.go(visit, resp, path_of(one.id, "message"), "That was enough for today; look at the preview instead.")
+            return
         has_gateway = org.settings.sms_url if to[0] is Channel.SMS else org.settings.email_url
         where = "It is on its way." if has_gateway else "There is no gateway, so it stays in the mailbox here."
         self._pages.go(visit, resp, path_of(one.id, "message"), f"The test message was handed over. {where}")
@@ -257,8 +260,12 @@ def _address(text: str, org: Org) -> tuple[Channel, str] | None:
     return (Channel.SMS, mobile) if mobile else None
 
 
-def _sent(tx: WriteTransaction, visit: Visit, draft_id: int, to: tuple[Channel, str], sample: Sample) -> int:
+def _sent(tx: WriteTransaction, visit: Visit, draft_id: int, to: tuple[Channel, str], sample: Sample) -> int | None:
+    """The delivery's id; None when this person has sent enough for a day."""
     channel, address = to
+    who, day_ms = (visit.org_id, visit.session.person.id), visit.now_ms - visit.now_ms % DAY_MS
+    if not tallies.count(tx, who, "test messages", day_ms, TEST_MESSAGES_A_DAY_MAX):
+        return None
     body = sample.sms if channel is Channel.SMS else emails.plain(sample.email_subject, sample.email).body()
     delivery_id = send_test(tx, visit.org_id, channel, address, body, request_id=visit.request_id, now_ms=visit.now_ms)
     after = {"delivery": delivery_id, "channel": channel.name}
