@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 
 from couponry.store.engine import Database
@@ -222,14 +223,18 @@ def test_secret_is_needed(tmp_path: Path) -> None:
 
 
 def test_demo(tmp_path: Path) -> None:
-    """It prints three commands that do what they say: check, redeem, and be refused."""
+    """It prints three commands that do what they say: check, redeem, and be refused; and where to sign in."""
     url = fresh_sqlite(tmp_path)
     for _ in range(2):  # the second time the shop is there already
         with serving(url, demo="demo") as server:
             server.started()
             assert server.process.stdout
-            shown = "".join(server.process.stdout.readline() for _ in range(9))
+            shown = "".join(server.process.stdout.readline() for _ in range(12))
             assert f"http://127.0.0.1:{server.port}" in shown
+            sign_in = re.search(r"^Console: (\S+)\nSign in as (\S+) .*; password: (.+)$", shown, re.MULTILINE)
+            assert sign_in
+            form = {"email": sign_in[2], "password": sign_in[3]}
+            assert httpx.post(f"{sign_in[1]}sign-in", data=form).headers["location"] == "/console/"
             commands = re.findall(r"^curl .*$", shown, re.MULTILINE)
             assert [asked(server, command) for command in commands] == [700, 700, 711]
             server.process.terminate()
