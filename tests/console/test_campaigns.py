@@ -9,9 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine, event, select
 
+from couponry.core.launching import CampaignDraft
 from couponry.core.roles import Role
+from couponry.store import registry
 from couponry.store import schema as t
 from couponry.store.audit import entries
+from couponry.store.campaigns import Campaign, create_campaign
+from couponry.store.campaigns import Draft as CampaignFields
+from couponry.store.drafts import create_draft
 from tests.api.shop import Shop
 from tests.console.browser import Browser, Page
 
@@ -395,6 +400,13 @@ def test_who_may_only_see_makes_nothing(shop: Shop, browsers: dict[Role, Browser
 
 
 def test_what_is_not_there_or_anothers_is_missing(shop: Shop, browsers: dict[Role, Browser]) -> None:
+    with shop.database.writing() as tx:
+        other = registry.create_org(tx, name="Other", time_zone="UTC", currency="EUR", country_code="49", now_ms=0)
+        assert isinstance(other, int)
+        owner = registry.create_user(tx, other, email="o@example.com", password_hash="x", role="admin")
+        assert isinstance(owner, int)
+        create_draft(tx, other, owner, CampaignDraft(name="Theirs"), 0)
+        assert isinstance(create_campaign(tx, other, CampaignFields(name="Theirs"), 0), Campaign)
     marketer = browsers["marketer"]
     for path in (
         "/campaigns/7001",
@@ -412,6 +424,9 @@ def test_what_is_not_there_or_anothers_is_missing(shop: Shop, browsers: dict[Rol
         "/campaigns/drafts/9/terms/preview",
     ):
         assert marketer.post(path).status == 404, path
+    assert (
+        "Theirs" not in marketer.get("/campaigns").text + marketer.get("/calendar").text + marketer.get("/campaigns/drafts").text
+    )
 
 
 def test_hostile_text_is_shown_harmless(shop: Shop, browsers: dict[Role, Browser]) -> None:

@@ -287,7 +287,7 @@ NOTICE_CHARS_MAX: Final = 500
 # Audiences are counted as a whole up to so many ids, else in so many windows of so many ids each; of a file so many rows are
 # looked up.
 AUDIENCE_COUNTED_MAX: Final = 20_000
-AUDIENCE_WINDOWS: Final = 10
+AUDIENCE_WINDOWS: Final = 20
 AUDIENCE_WINDOW_IDS: Final = 1_000
 AUDIENCE_ROWS_LOOKED_UP: Final = 1_000
 # Campaigns. What one page of a campaign, of the calendar and of a series' history shows.

@@ -45,7 +45,7 @@ def estimated(hits: list[int], span: int) -> Count:
     mean = found / len(hits)
     variance = sum((each - mean) ** 2 for each in hits) / max(1, len(hits) - 1)
     scale = span / AUDIENCE_WINDOW_IDS
-    error = _ERRORS * (variance / len(hits)) ** 0.5 * scale
+    error = max(_ERRORS * (variance / len(hits)) ** 0.5 * scale, _UNSEEN * span / looked)
     low, high = max(found, round(mean * scale - error)), min(span, round(mean * scale + error))
     return Count(low, max(low, high))
 

@@ -113,6 +113,8 @@ def form_data(fields: Mapping[str, Any], codes: Mapping[tuple[str, int], str]) -
         data[name] = None if amount is None or amount in {Decimal(0), Decimal(-1), MONEY_MAX} else f"{amount:f}"
     if fields.get("redemptionValidFrom") == ALWAYS.isoformat():
         data["redemptionValidFrom"] = ""
+    if fields.get("expiryStrategyType", "SERIES_EXPIRY") == "SERIES_EXPIRY":
+        data["expiryStrategyValue"] = None
     if end := str(fields.get("validTillDateTime") or ""):
         data["validTillDate"], data["validTillTime"] = end[:10], end[11:16]
     data["mutualExclusiveSeriesIds"] = ", ".join(map(str, sorted(_exclusions(fields))))
