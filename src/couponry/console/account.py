@@ -128,7 +128,7 @@ class _Page:
         if isinstance(done, Code):
             self._pages.failed(visit, resp, done)
         elif isinstance(done, Problem):
-            self._pages.go(visit, resp, path, f"That could not be done: {done.text}.")
+            self._pages.go(visit, resp, path, f"That could not be done: {done.detail or done.message}.")
         else:
             self._pages.go(visit, resp, path, notice)
 

@@ -238,6 +238,6 @@ def _answer(pages: Pages, visit: Visit, resp: falcon.asgi.Response, back: str, d
     if isinstance(done, Code):
         pages.failed(visit, resp, done)
     elif isinstance(done, Problem):
-        pages.go(visit, resp, back, f"That could not be done: {done.text}")
+        pages.go(visit, resp, back, f"That could not be done: {done.detail or done.message}")
     else:
         pages.go(visit, resp, done.path if may_see(visit, done.path) else back, done.notice)

@@ -86,7 +86,7 @@ class Listed:
         if isinstance(made, Code):
             self._pages.failed(visit, resp, made)
         elif isinstance(made, Problem):
-            form.email.errors = [*form.email.errors, f"That cannot be: {made.text}."]
+            form.email.errors = [*form.email.errors, f"That cannot be: {made.detail or made.message}."]
             await self._show(visit, resp, form)
         else:
             self._pages.show(visit, resp, "people/password.html", email=email, password=password, number=made)
@@ -183,7 +183,7 @@ def _answer(
     elif isinstance(done, Problem) and done.code == "unknown":
         pages.missing(visit, resp, "person")
     elif isinstance(done, Problem):
-        pages.go(visit, resp, f"/people/{user_id}", f"That could not be done: {done.text}.")
+        pages.go(visit, resp, f"/people/{user_id}", f"That could not be done: {done.detail or done.message}.")
     else:
         pages.go(visit, resp, f"/people/{user_id}", notice)
 
