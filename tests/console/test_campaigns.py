@@ -247,13 +247,27 @@ def test_a_scheduled_launch_can_be_cancelled_and_set_again(shop: Shop, browsers:
     assert "Scheduled." in page.text
     assert rows(shop, t.job, "id") == []
     at = page.response.url.path
-    assert "20 Mar 2031, 10:00" in marketer.get("/campaigns").text
+    assert rows(shop, t.campaign, "starts_ms") == [(ms("2031-03-20T10:00"),)], "it starts with its launch"
+    assert "20 Mar 2031, 10:00" in marketer.get("/campaigns", state="scheduled").text
     assert "cancelled" in marketer.post(f"{at}/launches/1/cancel").text
     assert "That was not done" in marketer.post(f"{at}/launches/1/cancel").text
     assert "Scheduled for another time." in marketer.post(f"{at}/launches/1/again", due="2031-03-21T10:00").text
     assert "Launched." in marketer.post(f"{at}/launches/1/again", due="").text
     assert "That was not done" in marketer.post(f"{at}/launches/1/again", due="").text
     assert len(rows(shop, t.job, "id")) == 1
+    assert rows(shop, t.campaign, "starts_ms") == [(None,)]
+
+
+def test_a_campaign_is_renamed_and_prolonged(shop: Shop, browsers: dict[Role, Browser]) -> None:
+    marketer = browsers["marketer"]
+    at = Flow(marketer).ready(ends_local="2031-12-31T10:00").launch().response.url.path
+    filled = marketer.get(f"{at}/change").form(f"{at}/change")
+    assert (filled["name"], filled["ends_local"]) == ("Monsoon", "2031-12-31T10:00")
+    assert marketer.post(f"{at}/change", **{**filled, "ends_local": "2020-01-01T00:00"}).status == 422
+    assert "Changed." in marketer.post(f"{at}/change", **{**filled, "name": "Monsoon II", "ends_local": "2032-01-31T10:00"}).text
+    assert rows(shop, t.campaign, "name", "ends_ms") == [("Monsoon II", ms("2032-01-31T10:00"))]
+    assert acts(shop)[0] == "change campaign"
+    assert browsers["auditor"].get(f"{at}/change").status == 403
 
 
 def test_what_may_cost_much_takes_a_second_person(shop: Shop, browsers: dict[Role, Browser]) -> None:

@@ -118,6 +118,10 @@ def reschedule(tx: WriteTransaction, org: Org, actor: Actor, launch_id: int, due
         return Problem("unknown", "there is no such launch")
     if launch.state not in {LaunchState.SCHEDULED, *AGAIN}:
         return Problem("state", f"this is {launch.state} already")
+    campaign = campaigns.read_campaign(tx, org.id, launch.campaign_id)
+    if not isinstance(campaign, Problem) and launch.due_ms is not None and campaign.starts_ms == launch.due_ms:
+        moved = campaigns.Draft(starts_ms=due_ms)  # it starts with its launch, since nobody said otherwise
+        _sound(campaigns.change_campaign(tx, org.id, campaign.id, moved, actor.now_ms))
     return carry_out(tx, org, actor, replace(launch, due_ms=due_ms, problem=""))
 
 
@@ -199,17 +203,19 @@ def _with_offer(tx: WriteTransaction, org: Org, actor: Actor, launch: Launch) ->
         changed = _sound(update_series(tx, org, series_id, request.fields, author))
         after = {"version": changed.series.version, "terms": request.fields}
         audit.record(tx, actor, "change series", ("series", series_id), after=after)
-    return replace(launch, series_id=series_id, campaign_id=_campaign(tx, org, actor, request, series_id))
+    return replace(launch, series_id=series_id, campaign_id=_campaign(tx, org, actor, launch, series_id))
 
 
-def _campaign(tx: WriteTransaction, org: Org, actor: Actor, request: CampaignDraft, series_id: int) -> int:
+def _campaign(tx: WriteTransaction, org: Org, actor: Actor, launch: Launch, series_id: int) -> int:
     """The id of a new campaign, or of the one that the series is to be launched in again."""
+    request = launch.request
     if request.campaign_id is not None:
         before = _sound(campaigns.read_campaign(tx, org.id, request.campaign_id))
         added = campaigns.Draft(series_ids=[*before.series_ids, series_id])
         _sound(campaigns.change_campaign(tx, org.id, request.campaign_id, added, actor.now_ms))
         return request.campaign_id
     starts_ms, ends_ms = (instant_ms(local, org.zone) for local in (request.starts_local, request.ends_local))
+    starts_ms = launch.due_ms if starts_ms is None else starts_ms
     draft = campaigns.Draft(request.name, request.description, starts_ms, ends_ms, [series_id])
     made = _sound(campaigns.create_campaign(tx, org.id, draft, actor.now_ms))
     after = {"name": made.name, "starts": starts_ms, "ends": ends_ms, "series": [series_id]}

@@ -7,6 +7,7 @@ from couponry.console.campaigns import (
     audience_step,
     calendar,
     campaign_step,
+    change,
     check_step,
     drafts,
     history,
@@ -24,6 +25,6 @@ def routes(parts: ConsoleParts, pages: Pages) -> Mapping[str, Resource]:
     """All pages of campaigns."""
     found: dict[str, Resource] = {}
     steps = (campaign_step, terms_step, audience_step, audience_file, message_step, check_step)
-    for module in (listing, calendar, one, history, drafts, *steps):
+    for module in (listing, calendar, one, change, history, drafts, *steps):
         found |= module.routes(parts, pages)
     return found
