@@ -348,6 +348,19 @@ def test_terms_have_a_history_in_words(shop: Shop, browsers: dict[Role, Browser]
     assert browsers["auditor"].get(f"/series/{number}/terms").status == 403
 
 
+def test_messages_of_a_series_can_be_changed(shop: Shop, browsers: dict[Role, Browser]) -> None:
+    marketer, number = browsers["marketer"], rows(shop, t.series, "id")[0][0]
+    at = f"/series/{number}/messages"
+    assert "3 SMS" in marketer.post(f"{at}/preview", **{**MESSAGE, "reminders": "soon"}).text
+    assert "Hi Mira" in marketer.post(f"{at}/preview", **MESSAGE).text
+    assert marketer.post(at, **{**MESSAGE, "reminders": "soon"}).status == 422
+    page = marketer.post(at, **MESSAGE)
+    assert "Saved. This is version 2." in page.text
+    assert "3 SMS 10:00" in page.text
+    assert "Hi {{first_name}}" in marketer.get(f"/series/{number}/versions").text
+    assert browsers["support"].get(at).status == browsers["support"].post(at).status == 403
+
+
 def test_the_calendar_shows_whole_months(shop: Shop, browsers: dict[Role, Browser]) -> None:
     shop.add(
         t.campaign,

@@ -96,7 +96,7 @@ class MessageStep(StepPage):
             if isinstance(series, Problem):
                 self._pages.go(visit, resp, path_of(one.id, "terms"), "Fill in the terms first; the message names them.")
                 return
-            self._show(visit, resp, one, MessageForm(data=_data(one.content, series.terms)), series)
+            self._show(visit, resp, one, MessageForm(data=data_of(one.content, series.terms)), series)
 
     async def on_post(self, visit: Visit, resp: falcon.asgi.Response, draft: str) -> None:
         """Judge it with the terms, and keep it."""
@@ -110,7 +110,7 @@ class MessageStep(StepPage):
             problem = series.text if isinstance(series, Problem) else ""
             self._show(visit, resp, one, form, None, status=422, problem=in_labels(problem))
             return
-        fields = {**one.content.fields, **_wire(form, told.offered)}
+        fields = {**one.content.fields, **wire_of(form, told.offered)}
         await self.save(visit, resp, one, replace(one.content, fields=fields, send=bool(form.send.data)))
 
     def _show(
@@ -199,7 +199,7 @@ def judged(form: MessageForm, visit: Visit, draft: Draft, offered: Offered | Non
     if not form.validate():
         return None
     before = draft.content.fields or ({} if offered else fields_of(draft, visit))
-    return series_of(visit.session.org, draft, offered, {**before, **_wire(form, offered)}, visit.now_ms)
+    return series_of(visit.session.org, draft, offered, {**before, **wire_of(form, offered)}, visit.now_ms)
 
 
 def reminders_of(text: str) -> list[dict[str, Any]]:
@@ -224,7 +224,7 @@ def _told(tx: ReadTransaction, draft: Draft) -> Told:
     return Told(found[0] if found else None)
 
 
-def _data(content: CampaignDraft, terms: Terms) -> dict[str, Any]:
+def data_of(content: CampaignDraft, terms: Terms) -> dict[str, Any]:
     lines: Sequence[str] = [f"{each.days_before} {each.channel} {each.time_of_day}" for each in terms.expiry_reminders]
     return {
         "send": content.send if "message" in content.steps else content.makes_job and content.whom != "codes",
@@ -236,7 +236,7 @@ def _data(content: CampaignDraft, terms: Terms) -> dict[str, Any]:
     }
 
 
-def _wire(form: MessageForm, offered: Offered | None) -> dict[str, Any]:
+def wire_of(form: MessageForm, offered: Offered | None) -> dict[str, Any]:
     """The wire's fields; of a series that there is, those that differ from it."""
     fields: dict[str, Any] = {
         "smsTemplate": (form.smsTemplate.data or "").strip(),
@@ -247,7 +247,7 @@ def _wire(form: MessageForm, offered: Offered | None) -> dict[str, Any]:
     }
     if offered is None:
         return fields
-    before = _data(CampaignDraft(), offered.series.terms)
+    before = data_of(CampaignDraft(), offered.series.terms)
     before["expiryReminders"] = reminders_of(before["reminders"])
     return {name: value for name, value in fields.items() if before[name] != value}
 

@@ -14,6 +14,7 @@ from couponry.console.campaigns import (
     listing,
     message_step,
     one,
+    series_messages,
     terms_step,
 )
 from couponry.console.gate import Resource
@@ -25,6 +26,6 @@ def routes(parts: ConsoleParts, pages: Pages) -> Mapping[str, Resource]:
     """All pages of campaigns."""
     found: dict[str, Resource] = {}
     steps = (campaign_step, terms_step, audience_step, audience_file, message_step, check_step)
-    for module in (listing, calendar, one, change, history, drafts, *steps):
+    for module in (listing, calendar, one, change, history, series_messages, drafts, *steps):
         found |= module.routes(parts, pages)
     return found
