@@ -124,6 +124,8 @@ def check(database: Database) -> Report:
     checked, differences = 0, list[Difference]()
     for org_id in orgs:
         with database.reading() as tx:
+            if not database.is_sqlite:  # a range of customers has as many coupons as they happen to have
+                tx.connection.execute(text("SET LOCAL statement_timeout = 0"))
             checked += sum(int(tx.connection.execute(count, {"org": org_id}).scalar_one()) for count in _ROWS.values())
             for difference in _differences(tx, org_id):
                 if len(differences) < DOCTOR_DIFFERENCES_MAX:
