@@ -192,8 +192,8 @@ SAID: dict[str, tuple[Facts, Severity, str]] = {
         facts({"client_handling_type": Handling.SHARED, "generic_code": "WELCOME", "any_user": True}),
         WARNS,
         (
-            "Nothing limits what it may cost in all: anybody can use the shared code, and each redemption takes off up to INR 200."
-            " A second person has to approve the launch."
+            "Nothing limits what it may cost in all: anybody can use the shared code, "
+            "and each redemption takes off up to INR 200. A second person has to approve the launch."
         ),
     ),
     "taken": (facts(clash="The series code MON"), STOPS, "The series code MON is taken."),

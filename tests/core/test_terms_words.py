@@ -58,6 +58,7 @@ SAID: list[tuple[dict[str, Any], str]] = [
     ),
     ({"expiry_strategy_type": ExpiryStrategy.MONTHS_END, "expiry_strategy_value": 0}, "end of the month in which it was given"),
     ({"valid_till_date": date(9999, 12, 31)}, "without an end"),
+    ({"valid_till_date": date(2131, 3, 10)}, "without an end (10 March 2131)"),
     ({"valid_till_date_time": datetime(2031, 4, 30, 18)}, "until 30 April 2031, 18:00"),  # noqa: DTZ001 - a local time
     (
         {"redemption_valid_from": date(2031, 4, 1), "redemption_valid_after_days": 1},

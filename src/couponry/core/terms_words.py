@@ -18,7 +18,9 @@ Names = Mapping[tuple[str, int], str]
 
 NO_NAMES: Final[Names] = {}
 _DAYS: Final = ("Sundays", "Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays")
-_FAR_YEAR: Final = 9999
+_FAR_YEAR: Final = 2100
+_NO_YEAR: Final = 9999
+"""A series without a last day gets one a hundred years on; some write the last year that there is."""
 _PLACE: Final = {"TILL": "till", "STORE": "store", "ZONE": "zone", "CONCEPT": "concept"}
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -231,7 +233,8 @@ def _when(terms: Terms) -> str:
 
 def _validity(terms: Terms) -> str:
     end = terms.valid_till_date_time or terms.valid_till_date
-    last = "" if end is None or end.year >= _FAR_YEAR else _end(end)
+    is_far = end is None or end.year >= _FAR_YEAR
+    last = "" if end is None or is_far else _end(end)
     count = terms.expiry_strategy_value
     if terms.expiry_strategy_type is ExpiryStrategy.DAYS:
         life = f"for {_times(count, 'day')} after it was given"
@@ -241,12 +244,16 @@ def _validity(terms: Terms) -> str:
         life = life if not count else f"until the end of the month {_times(count, 'month')} after it was given"
         last = f"{life}, and no longer than {last}" if last else life
     else:
-        last = f"until {last}" if last else "without an end"
+        last = f"until {last}" if last else _without_end(end)
     first = f"from {day(terms.redemption_valid_from)}" if terms.redemption_valid_from > ALWAYS else ""
     wait = terms.redemption_valid_after_days
     if wait > 0:
         first = ", ".join(part for part in (first, f"from {_times(wait, 'day')} after it was given") if part)
     return f"{first}, {last}" if first else last
+
+
+def _without_end(end: date | datetime | None) -> str:
+    return "without an end" if end is None or end.year >= _NO_YEAR else f"without an end ({day(end)})"
 
 
 def _end(end: date | datetime) -> str:
