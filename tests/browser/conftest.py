@@ -4,38 +4,24 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from couponry.core.roles import ROLES, Role
-from tests.browser.person import PASSWORD, Person
+from couponry.core.roles import Role
+from tests.browser.person import Person
+from tests.browser.shop import TURNED_AWAY, Shop, Tills
 from tests.databases import PostgresServer, fresh_postgresql, fresh_sqlite
-from tests.e2e.installation import Installation, Server
+from tests.e2e.installation import Server
 from tests.house.sources import ROOT
+from tests.receiver import Exchange, Receiver
 
 
 class Open(Protocol):
     """Opens a browser for a person of a role, signed in; `context` are Playwright's options of a browser context."""
 
     def __call__(self, role: Role, **context: Any) -> Person: ...
-
-
-class Shop(Installation):
-    """An org with a till and a person of each role."""
-
-    org_id = 0
-
-    def open(self) -> Self:
-        self.run("db", "upgrade")
-        org = self.run("org", "create", "--name", "Shop", "--timezone", "Asia/Kolkata", "--currency", "INR")
-        self.org_id = org["orgId"]
-        here = ("--org", str(self.org_id))
-        self.run("till", "create", *here, "--code", "till1", "--password", "123", "--store", "blr01")
-        for role in ROLES:
-            self.run("user", "create", *here, "--email", f"{role}@example.com", "--password", PASSWORD, "--role", role)
-        return self
 
 
 @pytest.fixture(scope="module")  # while it is open, nobody else in this thread may run a loop
@@ -65,19 +51,34 @@ def browsed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def server(browsed: Shop) -> Iterator[Server]:
-    """The server, with its worker."""
-    with browsed.serve(files_dir=browsed.folder / "files") as running:
-        yield running
+    """The server, with its worker, and a gateway that takes messages for all customers but one."""
+
+    def behave(exchange: Exchange) -> None:
+        exchange.answer(400 if TURNED_AWAY.encode() in exchange.server.sent[-1].body else 200)
+
+    with Receiver(behave) as gateway:
+        browsed.set(smsUrl=f"json://127.0.0.1:{gateway.server_port}/sms", launchApprovalAbove=1000)
+        with browsed.serve(files_dir=browsed.folder / "files", allowed_private_networks="127.0.0.0/8") as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def tills(browsed: Shop, server: Server) -> Iterator[Tills]:
+    """The shop's tills and other systems, after a day's work."""
+    with Tills(browsed, server) as at_work:
+        at_work.work()
+        yield at_work
 
 
 @pytest.fixture
-def person(server: Server, chromium: Browser) -> Iterator[Open]:
+def person(browsed: Shop, server: Server, chromium: Browser) -> Iterator[Open]:
     """Opens browsers; at the end nothing may have been complained about in any of them."""
     opened: list[Person] = []
 
     def open_for(role: Role, **context: Any) -> Person:
-        page: Page = chromium.new_context(base_url=f"http://127.0.0.1:{server.port}", **context).new_page()
-        opened.append(Person(page, role))
+        address = f"http://127.0.0.1:{server.port}"
+        page = chromium.new_context(base_url=address, reduced_motion="reduce", **context).new_page()
+        opened.append(Person(page, role, is_pictured=browsed.url.startswith("sqlite")))
         return opened[-1].sign_in()
 
     yield open_for

@@ -1,6 +1,24 @@
-// The console works without this. It asks before what cannot be undone, keeps figures that change up to date, and shows a
-// preview while one writes.
+// The console works without this. It asks before what cannot be undone, keeps figures that change up to date, shows a preview
+// while one writes, and names the cells of tables for screens where a row stands as a card.
 "use strict";
+
+function label(part) {
+  part.querySelectorAll("table").forEach((table) => {
+    const heads = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent);
+    const rows = [...table.tBodies].flatMap((body) => [...body.rows]);
+    if (!heads.length || rows.some((row) => row.cells.length !== heads.length)) return;
+    rows.forEach((row) => heads.forEach((head, at) => {
+      row.cells[at].dataset.label = head;
+      const inside = document.createElement("div");
+      inside.append(...row.cells[at].childNodes);
+      row.cells[at].append(inside);
+    }));
+    table.classList.add("stacks");
+  });
+}
+
+label(document);
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 document.addEventListener("submit", (event) => {
   const question = event.submitter?.dataset.confirm ?? event.target.dataset.confirm;
@@ -15,6 +33,7 @@ async function refresh(element) {
   holder.innerHTML = await answer.text();
   const next = holder.content.firstElementChild;
   if (!next) return;
+  label(next);
   element.replaceWith(next);
   follow(next);
 }
