@@ -100,7 +100,7 @@ class Due(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What came of an attempt. `again_ms` is when to try again, None for never."""
+    """What came of an attempt. `again_ms` is when to try again, None for never; with `is_put_off` nothing was tried."""
 
     due: Due
     is_delivered: bool
@@ -109,6 +109,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     http_status: int | None = None
     problem: str = ""
     again_ms: int | None = None
+    is_put_off: bool = False
 
 
 class Delivery(Struct, frozen=True, kw_only=True):

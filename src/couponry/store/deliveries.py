@@ -17,7 +17,6 @@ from couponry.store import schema as t
 from couponry.store.dialect import Dialect
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.neighbours import commit_lazily
-from couponry.store.selects import Keyed
 from couponry.store.statements import Write, org_parameter
 
 # Spelt out, or neither database would know that its index on these rows alone will do.
@@ -93,11 +92,7 @@ class Deliveries:
         attempt = ("state", "next_ms", "begun_ms", "done_ms", "http_status", "took_ms", "problem")
         self._attempts = only(dialect.update(t.delivery, ("id",), ("attempts",), attempt), _STILL_WAITING)
         self._put_off = only(dialect.update(t.delivery, ("id",), (), ("next_ms",)), _STILL_WAITING)
-        keys = dialect.keys("chains", BigInteger(), BigInteger(), BigInteger())
-        source = keys.probing(t.delivery, "target_id", "customer_id", index="ix_delivery_chain")
-        until_ms = keys.columns[2]
-        behind = select(until_ms, row.id).select_from(source).where(IS_WAITING, row.next_ms < until_ms).order_by(row.id)
-        self._behind = Keyed(dialect, behind, keys)
+        self._behind = _behind(dialect)
 
     def due(
         self,
@@ -133,7 +128,7 @@ class Deliveries:
         ]
 
     def record(self, tx: WriteTransaction, org_id: int, outcomes: Sequence[Outcome]) -> None:
-        """What came of attempts, one for each delivery; three statements at most, and one for the lock.
+        """What came of attempts, one for each delivery; three statements at most, beside the lock's.
 
         What is tried again holds back its chain. The commit does not wait for the disk: what a power cut takes is sent again. A
         delivery that waits no more, since another worker sent it too or an operator took it away, stays as it is.
@@ -141,14 +136,26 @@ class Deliveries:
         if not outcomes:
             return
         commit_lazily(tx)
-        again = [(each.due.target_id, each.due.customer_id, each.again_ms) for each in outcomes if each.again_ms is not None]
-        if again:
+        later = [each for each in outcomes if each.again_ms is not None]
+        if later:
             hold_chains(tx, org_id)
-        rows = [_attempt(each) for each in sorted(outcomes, key=lambda each: each.due.id)]
-        tx.dialect.run(tx.connection, self._attempts, org_id, rows)
-        behind = self._behind.rows(tx, org_id, [chain for chain in again if chain[1]])
-        if behind:
-            tx.dialect.run(tx.connection, self._put_off, org_id, behind)
+        rows = sorted(outcomes, key=lambda each: each.due.id)
+        for write, listed in (
+            (self._attempts, [_attempt(each) for each in rows if not each.is_put_off]),
+            (self._put_off, [(each.again_ms, each.due.id) for each in rows if each.is_put_off]),
+            (self._behind, [(each.again_ms, each.due.target_id, each.due.customer_id) for each in later if each.due.customer_id]),
+        ):
+            if listed:
+                tx.dialect.run(tx.connection, write, org_id, listed)
+
+
+def _behind(dialect: Dialect) -> Write:
+    """Puts off what waits of chains."""
+    write = only(dialect.update(t.delivery, ("target_id", "customer_id"), (), ("next_ms",)), "delivery.state = 'waiting'")
+    if dialect.locks_rows:
+        return only(write, "delivery.next_ms < k.next_ms")
+    by_chain = write.sql.replace("UPDATE delivery", "UPDATE delivery INDEXED BY ix_delivery_chain", 1)
+    return only(replace(write, sql=by_chain), "delivery.next_ms < ?1")
 
 
 def _attempt(outcome: Outcome) -> tuple[object, ...]:

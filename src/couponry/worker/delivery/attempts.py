@@ -9,13 +9,17 @@ from couponry.core.deliveries import Due
 
 
 class Attempt(Struct, frozen=True, gc=False, kw_only=True):
-    """`is_passing`: another try may end otherwise. `wished_ms` is how long the receiver wishes to be left alone."""
+    """`is_passing`: another try may end otherwise. `wished_ms` is how long the receiver wishes to be left alone.
+
+    `put_off_to_ms`: nothing was tried, since it must not go before this instant; the customer's others at the target wait for it.
+    """
 
     is_delivered: bool
     is_passing: bool = False
     http_status: int | None = None
     problem: str = ""
     wished_ms: int = 0
+    put_off_to_ms: int | None = None
 
 
 DELIVERED = Attempt(is_delivered=True)

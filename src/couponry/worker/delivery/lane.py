@@ -171,9 +171,10 @@ class Lane:
     def _note(self, due: Due, attempt: Attempt, begun_ms: int) -> None:
         now_ms = self._clock()
         chance = self._chance()
-        self._health.went(attempt, now_ms, chance)
-        again = None
-        if attempt.is_passing:
+        again = attempt.put_off_to_ms
+        if again is None:
+            self._health.went(attempt, now_ms, chance)
+        if again is None and attempt.is_passing:
             again = again_ms(
                 attempts=due.attempts + 1,
                 since_ms=due.since_ms,
@@ -191,6 +192,7 @@ class Lane:
                 http_status=attempt.http_status,
                 problem=attempt.problem,
                 again_ms=again,
+                is_put_off=attempt.put_off_to_ms is not None,
             )
         )
         self._go_on(due.customer_id, is_put_off=again is not None)
