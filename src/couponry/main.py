@@ -21,6 +21,7 @@ from couponry.api.app import App, application
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
 from couponry.api.back_office import BackOffice
+from couponry.api.gate import DEMO_MAILBOX
 from couponry.api.hooks import Issuing, Redeeming
 from couponry.api.parts import Parts
 from couponry.api.tokens import Tokens
@@ -58,10 +59,13 @@ curl -u {till}:{secret} '{url}/v2/coupon/is_redeemable?code={code}&mobile={mobil
 curl -u {till}:{secret} {url}/v2/coupon/redeem -H 'Content-Type: application/json' -d '{body}'
 # redeem again: refused, because the coupon is used
 curl -u {till}:{secret} {url}/v2/coupon/redeem -H 'Content-Type: application/json' -d '{body}'
+# issue, and see the SMS at {url}{mailbox} ("email":"{email}" instead of the mobile: an e-mail with a QR code)
+curl -u {till}:{secret} {url}/v2/coupon/issue -H 'Content-Type: application/json' -d '{issue}'
 """
 _BODY: Final = (
     '{{"redemptionRequestList":[{{"code":"{code}"}}],"user":{{"mobile":"{mobile}"}},"transactionNumber":"","billAmount":1800}}'
 )
+_ISSUE: Final = '{{"seriesId":{series_id},"customer":{{"mobile":"{mobile}"}}}}'
 
 WORKER_NICENESS: Final = 10
 """Background work waits for a processor that a request wants."""
@@ -142,10 +146,10 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
 
 
 def _how_to_try(offer: demo_data.Offer, url: str) -> str:
-    sent = {"code": offer.code, "mobile": offer.mobile}
-    return _TRY_IT.format(
-        url=url, till=offer.till, password=demo_data.PASSWORD, secret=offer.secret, body=_BODY.format(**sent), **sent
-    )
+    sent = {"code": offer.code, "mobile": offer.mobile, "series_id": offer.series_id}
+    bodies = {"body": _BODY.format(**sent), "issue": _ISSUE.format(**sent)}
+    login = {"till": offer.till, "password": demo_data.PASSWORD, "secret": offer.secret}
+    return _TRY_IT.format(url=url, mailbox=DEMO_MAILBOX, email=offer.email, **login, **bodies, **sent)
 
 
 async def _silence() -> None:
