@@ -100,7 +100,9 @@ class Due(Struct, frozen=True, kw_only=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What came of an attempt. `again_ms` is when to try again, None for never; with `is_put_off` nothing was tried."""
+    """What came of an attempt. `again_ms` is when to try again, None for never.
+
+    With `is_put_off` or `is_unwanted` nothing was tried."""
 
     due: Due
     is_delivered: bool
@@ -110,6 +112,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     problem: str = ""
     again_ms: int | None = None
     is_put_off: bool = False
+    is_unwanted: bool = False
 
 
 class Delivery(Struct, frozen=True, kw_only=True):

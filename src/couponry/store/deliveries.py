@@ -160,9 +160,11 @@ def _behind(dialect: Dialect) -> Write:
 
 def _attempt(outcome: Outcome) -> tuple[object, ...]:
     due, done_ms = outcome.due, outcome.done_ms
+    problem = outcome.problem[:PROBLEM_CHARS_MAX].encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if outcome.is_unwanted:
+        return 0, DeliveryState.SKIPPED.value, done_ms, None, done_ms, None, None, problem, due.id
     state = DeliveryState.DELIVERED if outcome.is_delivered else DeliveryState.FAILED
     is_over = outcome.again_ms is None
-    problem = outcome.problem[:PROBLEM_CHARS_MAX].encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     return (
         *(1, state.value if is_over else DeliveryState.WAITING.value, done_ms if is_over else outcome.again_ms),
         *(outcome.begun_ms, done_ms if is_over else None, outcome.http_status, done_ms - outcome.begun_ms, problem, due.id),

@@ -24,6 +24,9 @@ class Place:
         self.answer = answer
         self.sent: list[int] = []
 
+    async def prepare(self, dues: Sequence[Due]) -> None:
+        """Nothing."""
+
     async def send(self, due: Due) -> Attempt:
         self.sent.append(due.id)
         return self.answer(due)
@@ -57,3 +60,17 @@ def test_what_is_put_off_is_no_failure_and_holds_back_its_customer_alone(shop: S
     run(post, place, health)
     assert place.sent.index(behind) > len(put_off)
     assert {state for (state,) in post.rows("state")} == {"delivered"}
+
+
+def test_what_is_unwanted_is_skipped_and_says_nothing_of_the_target(shop: Shop) -> None:
+    post, health = Post(shop), Health(failures=FAILURES_BEFORE_PROBE - 1)
+    unwanted, behind = post.put(HOOK, 7, 7)
+    place = Place(lambda due: Attempt(is_delivered=False, is_unwanted=due.id == unwanted, problem="gone"))
+    run(post, place, health)
+    assert post.rows("state", "attempts", "problem") == [("skipped", 0, "gone"), ("failed", 1, "")]
+    place.answer = lambda _: Attempt(is_delivered=False, is_unwanted=True)
+    post.put(HOOK, 7)
+    health.failures = FAILURES_BEFORE_PROBE - 1
+    run(post, place, health)
+    assert health == Health(failures=FAILURES_BEFORE_PROBE - 1)
+    assert behind in place.sent

@@ -124,6 +124,8 @@ class Lane:
             return False
         busy = [customer_id for customer_id, chain in self._chains.items() if customer_id and len(chain) >= LANE_CHAIN_MAX]
         found = await self._rows.due(self._clock(), most - len(self._hand), list(self._hand), busy)
+        if found:
+            await self._target.prepare(found)
         for due in found:
             self._take(due)
         return bool(found)
@@ -172,7 +174,7 @@ class Lane:
         now_ms = self._clock()
         chance = self._chance()
         again = attempt.put_off_to_ms
-        if again is None:
+        if attempt.is_try:
             self._health.went(attempt, now_ms, chance)
         if again is None and attempt.is_passing:
             again = again_ms(
@@ -193,6 +195,7 @@ class Lane:
                 problem=attempt.problem,
                 again_ms=again,
                 is_put_off=attempt.put_off_to_ms is not None,
+                is_unwanted=attempt.is_unwanted,
             )
         )
         self._go_on(due.customer_id, is_put_off=again is not None)

@@ -108,6 +108,9 @@ class MessageTarget:
         self._json = json_gateway(named, gateways.posts)
         self._smtp = Smtp(self._plugin, MESSAGE_MS_MAX / 1000) if is_smtp else None
 
+    async def prepare(self, dues: Sequence[Due]) -> None:
+        """Nothing yet."""
+
     async def send(self, due: Due) -> Attempt:
         """One message to one address."""
         if not self._url:

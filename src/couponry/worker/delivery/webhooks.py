@@ -132,6 +132,9 @@ class WebhookTarget:
         self._posts = posts
         self._clock = clock
 
+    async def prepare(self, dues: Sequence[Due]) -> None:
+        """Nothing."""
+
     async def send(self, due: Due) -> Attempt:
         """Tell it of an event; every attempt has the same id and body."""
         now_ms, body, webhook = self._clock(), due.body.encode(), self._webhook
@@ -153,6 +156,9 @@ class SealedTarget:
 
     connections = 1
     kept_ms = WEBHOOK_KEPT_MS
+
+    async def prepare(self, dues: Sequence[Due]) -> None:
+        """Nothing."""
 
     async def send(self, due: Due) -> Attempt:  # noqa: ARG002 - it is nobody's
         """It may be told once the secret is the right one."""
