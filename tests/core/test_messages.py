@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from couponry.core import emails
 from couponry.core.deliveries import Channel, DeliveryState, NewDelivery
 from couponry.core.emails import email_from_body
+from couponry.core.limits import DAY_MS
 from couponry.core.messages import Messages, opened, opening_ms
 from couponry.core.model import Customer, Org
 from couponry.core.org_settings import OrgSettings
@@ -114,6 +115,23 @@ TAGS = (
     *("valid_days_from_create", "voucher_expiry_date", "customer_mobile", "customer_email", "customer_barcode", "optout"),
     "validation_code",
 )
+
+
+@pytest.mark.parametrize(
+    ("told", "count"),
+    [
+        (cause("IssueMessage", COUPON), 1),
+        (cause("ResendMessage", COUPON), 1),
+        (cause("ReminderSms", COUPON), 1),
+        (cause("CouponIssueLimit", SERIES, 4), 2),
+    ],
+)
+def test_nobody_is_sent_the_past(told: Cause, count: int) -> None:
+    """After an upgrade, or days without a worker, the outbox holds what nobody waits for any more."""
+    of, known = org(contact_emails=("a@example.com", "b@example.com")), facts(now_ms=NOW + DAY_MS)
+    assert [one.state for one in sent(told, known, of)] == [WAITING] * count
+    old = only(told, replace(known, now_ms=NOW + DAY_MS + 1), of)
+    assert (old.state, old.problem, old.body, old.address) == (SKIPPED, "it happened more than a day ago", "", None)
 
 
 def test_every_tag() -> None:

@@ -16,7 +16,7 @@ from couponry.core import emails
 from couponry.core.deliveries import Channel, DeliveryState, NewDelivery
 from couponry.core.events import ISSUE_LIMIT, coupon_expires_ms
 from couponry.core.expiry import local_time
-from couponry.core.limits import MESSAGE_CHARS_MAX, SMS_CHARS_BEFORE_SHORT
+from couponry.core.limits import MESSAGE_CHARS_MAX, MESSAGE_KEPT_MS, SMS_CHARS_BEFORE_SHORT
 from couponry.core.model import Customer, Org
 from couponry.core.org_settings import OrgSettings
 from couponry.core.series import Series
@@ -34,6 +34,7 @@ OFFER_EXPIRY: Final = "OfferExpiry"
 _COUPON_SUBJECT: Final = "{{ offer_name }}: your voucher"
 _REMINDER: Final = "Hello {{ cust_name }}, your voucher {{ voucher_code }} expires on {{ voucher_expiry_date }}"
 _REMINDER_SUBJECT: Final = "{{ offer_name }}: your voucher expires on {{ voucher_expiry_date }}"
+_OLD: Final = "it happened more than a day ago"
 _DAYS_LOOKED_AT: Final = 4
 
 
@@ -79,6 +80,8 @@ class Messages:
         return replace(blank, address=address, body=text, next_ms=self._next_ms)
 
     def _why_not(self, cause: Cause, coupons: Sequence[ToldCoupon], series: Series) -> str:
+        if self._is_old(cause):
+            return _OLD
         if series.terms.is_sms_disabled:
             return "messages of the series are switched off"
         if cause.event not in REMINDERS:
@@ -87,6 +90,10 @@ class Messages:
             return "the coupon is redeemed"
         is_late = (coupon_expires_ms(coupons[0], series) or 0) < self._next_ms
         return "the coupon has expired by then" if is_late else ""
+
+    def _is_old(self, cause: Cause) -> bool:
+        """Nobody is sent news of last week: after an upgrade, or when no worker was there for days."""
+        return self._facts.now_ms - cause.created_ms > MESSAGE_KEPT_MS
 
     def _text(self, cause: Cause, channel: Channel, series: Series, known: Mapping[str, str]) -> str:
         """The short template's words where an SMS would be too long, or where there is no other (rules 2)."""
@@ -133,6 +140,8 @@ class Messages:
             count = f"{left[0]} more" if left else "few more"
             mail = emails.plain(f"{name} is almost used up", f"The offer {name} may be issued {count} times.")
         blank = replace(_blank(cause, ref_id, Channel.CONTACTS, None), customer_id=None)
+        if self._is_old(cause):
+            return [_skipped(blank, _OLD)]
         return [replace(blank, address=address, body=mail.body()) for address in self._org.settings.contact_emails]
 
 
