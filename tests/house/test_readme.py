@@ -173,9 +173,9 @@ def test_demo_answers_as_shown(tmp_path: Path) -> None:
         asked = [example for example in examples() if example.typed.startswith("curl ")]
         offered = [line for line in printed.splitlines() if line.startswith("curl ")]
         assert [example.typed.strip().replace(SHOWN_URL, url) for example in asked] == offered
+        answer = {}
         for example in asked:
-            (shown,) = documents(example.shown)
-            answer = curl(example.typed, url)
+            (shown,), answer = documents(example.shown), curl(example.typed, url)
             assert list(differs(shown, answer)) == []
         assert f"{url}/demo/mailbox" in printed
         await_message(f"{url}/demo/mailbox", f"Hello Mira, thank you for coming. Ten off the next visit with {answer['code']}")

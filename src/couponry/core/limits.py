@@ -194,7 +194,7 @@ WEBHOOK_SLA_S_MAX: Final = 7 * 24 * 3600
 SECRET_KEPT_MS: Final = 24 * HOUR_MS
 
 # Deliveries. So many causes are told at once, about so many coupons. What the side-effects hook has not been told for so long is
-# the worker's to tell. A log is kept for a month; what failed stays.
+# the worker's to tell. A log is kept for a month, a dead letter for three, and so is what it was made of.
 CAUSES_AT_ONCE: Final = 500
 COUPONS_TOLD_AT_ONCE: Final = 5_000
 CHUNKS_MS_MAX: Final = 5_000
@@ -209,6 +209,7 @@ EVENT_STREAM_SILENCE_MS: Final = 10_000
 EVENT_STREAM_MS_MAX: Final = 15 * MINUTE_MS
 SIDE_EFFECTS_LEFT_MS: Final = 30_000
 DELIVERY_KEPT_MS: Final = 30 * 24 * HOUR_MS
+DEAD_LETTER_KEPT_MS: Final = 90 * DAY_MS
 DELIVERY_CHUNK_ROWS: Final = 1_000
 DELIVERY_WALKED_MAX: Final = 5_000
 DELIVERIES_LISTED_MAX: Final = 1_000
@@ -216,10 +217,13 @@ DELIVERIES_COUNTED_MAX: Final = 10_000
 PROBLEM_CHARS_MAX: Final = 500
 
 # Reminders. A walk over a series' coupons begins when all that was issued before its time is committed; a look takes some steps.
+# It may go on until the next day's begins. Which reminders were sent is known for longer than the longest notice.
 EXPIRY_REMINDERS_MAX: Final = 10
 REMINDER_DAYS_MAX: Final = 366
 REMINDERS_LOOKED_FOR_MS: Final = 15_000
 REMINDERS_SETTLED_MS: Final = 15_000
+REMINDER_OPEN_MS: Final = DAY_MS
+REMINDER_KEPT_MS: Final = 400 * DAY_MS
 REMINDER_CHUNK_ROWS: Final = 2_000
 REMINDER_CHUNKS_AT_ONCE: Final = 20
 SERIES_LOOKED_AT_ONCE: Final = 500
@@ -299,6 +303,7 @@ assert max(EVENT_COUPONS_MAX, ISSUE_COUNT_MAX) <= COUPONS_TOLD_AT_ONCE, "any one
 assert REDEEM_ITEMS_MAX < CAUSES_AT_ONCE, "the redemptions of one request must be told together"
 assert HOOK_TRIES_MAX * HOOK_CONNECT_MS_MAX + HOOK_PAUSE_MS_MAX < HOOK_MS_MAX < REQUEST_BUDGET_MS_MAX
 assert REQUEST_BUDGET_MS_MAX < REMINDERS_SETTLED_MS, "an issue under way is committed before reminders are sent"
+assert REMINDER_DAYS_MAX * DAY_MS < REMINDER_KEPT_MS, "a reminder must not be forgotten while its coupon lives on"
 assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
 assert max(COUPONS_LISTED_MAX, PAGE_ITEMS_MAX) * TERMS_BYTES_MAX <= LIST_BYTES_MAX, "terms must not make an answer of any size"
 assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"

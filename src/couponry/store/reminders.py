@@ -70,7 +70,7 @@ class Notices:
     def __init__(self, dialect: Dialect, step_rows: int = REMINDER_CHUNK_ROWS) -> None:
         versions, version = dialect.keys("versions", BigInteger(), Integer()), t.series_version.c
         source = versions.probing(t.series_version, "series_id", "version")
-        terms = select(version.series_id, version.version, version.terms).select_from(source)
+        terms = select(version.series_id, version.version, version.terms, version.created_ms).select_from(source)
         self._terms = Keyed(dialect, terms, versions)
         keys, notice = dialect.keys("ids", BigInteger()), t.series_notice.c
         source = keys.probing(t.series_notice, "series_id")
@@ -100,7 +100,7 @@ class Notices:
     def watched(self, tx: ReadTransaction, org_id: int, versions: Sequence[tuple[int, int]]) -> dict[int, Watched]:
         """What there is to look for in these versions of series; those that cannot be read are missing."""
         rows = self._terms.rows(tx, org_id, versions)
-        return {row[0]: watched(series) for row in rows if (series := series_from_text(*row))}
+        return {row[0]: watched(series, made_ms) for *row, made_ms in rows if (series := series_from_text(*row))}
 
     def notices(self, tx: ReadTransaction, org_id: int, series_ids: Sequence[int]) -> dict[tuple[int, str], Notice]:
         """How far these series are, by topic."""
