@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from sqlalchemy import insert
 
 from couponry.core.deliveries import Channel, Delivery, DeliveryState, Due, Outcome
-from couponry.core.limits import DELIVERY_CHUNK_ROWS, DELIVERY_KEPT_MS, PROBLEM_CHARS_MAX
+from couponry.core.limits import DELIVERY_CHUNK_ROWS, PROBLEM_CHARS_MAX
 from couponry.core.problem import Problem
 from couponry.store import delivery_log as log
 from couponry.store import schema as t
@@ -274,19 +274,6 @@ def test_sending_again_goes_on_where_it_was(database: Database, monkeypatch: pyt
         done.append(count)
     assert sum(done) == 7
     assert len(done) > 1
-
-
-def test_the_old_is_forgotten_except_what_failed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "DELIVERY_WALKED_MAX", 3)
-    states = ("delivered", "failed", "skipped", "waiting", "delivered", "delivered")
-    put(database, *(delivery(serial, state=state) for serial, state in enumerate(states, 1)))
-    now_ms = NOW + 6 + DELIVERY_KEPT_MS
-    assert write(database, log.purge, now_ms) == (2, 3)
-    assert write(database, log.purge, now_ms, after_id=3) == (1, None)
-    assert [row[0] for row in stored(database, "id")] == [2, 4, 6]
-    happen(database, *(cause(serial, position=serial, at_ms=NOW + serial) for serial in (1, 2)), cause(3, at_ms=NOW))
-    assert write(database, log.purge_outbox, NOW + 2 + DELIVERY_KEPT_MS) == (1, None)
-    assert [row["position"] for row in rows(database, t.outbox)] == [2, None]
 
 
 def test_counts(database: Database) -> None:

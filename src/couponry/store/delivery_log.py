@@ -31,7 +31,6 @@ from couponry.core.limits import (
     DELIVERIES_COUNTED_MAX,
     DELIVERIES_LISTED_MAX,
     DELIVERY_CHUNK_ROWS,
-    DELIVERY_KEPT_MS,
     DELIVERY_WALKED_MAX,
     MINUTE_MS,
 )
@@ -66,10 +65,6 @@ _FIRST_MADE: Final = text("""
         FROM part WHERE low < high
     )
     SELECT MIN(high) FROM part
-""")
-_PURGE: Final = text("""
-    DELETE FROM delivery WHERE org_id = :org AND id > :after AND id <= :last
-    AND created_ms < :before AND state IN ('delivered', 'skipped')
 """)
 
 
@@ -182,29 +177,6 @@ def send_again(
     _again(tx, org_id, ids, now_ms)
     is_last = len(rows) < DELIVERY_WALKED_MAX or rows[-1].created_ms > until_ms + _SKEW_MS
     return Chunk(len(ids), None if is_last else rows[-1].id)
-
-
-def purge(tx: WriteTransaction, org_id: int, now_ms: int, *, after_id: int = 0) -> Chunk:
-    """Forget what was delivered or skipped a month ago, oldest first, so much in a transaction; what failed stays."""
-    row, before_ms = t.delivery.c, now_ms - DELIVERY_KEPT_MS
-    walked = select(row.id, row.created_ms).where(row.org_id == org_id, row.id > after_id).order_by(row.id)
-    rows = tx.rows(walked.limit(DELIVERY_WALKED_MAX), {})
-    if not rows:
-        return Chunk(0, None)
-    asked = {"org": org_id, "after": after_id, "last": rows[-1].id, "before": before_ms}
-    gone = int(tx.connection.execute(_PURGE, asked).rowcount)
-    is_last = len(rows) < DELIVERY_WALKED_MAX or rows[-1].created_ms >= before_ms
-    return Chunk(gone, None if is_last else rows[-1].id)
-
-
-def purge_outbox(tx: WriteTransaction, org_id: int, now_ms: int) -> Chunk:
-    """Forget the causes of a month ago that have their position, some of them; nothing is left to go on after."""
-    row, before_ms = t.outbox.c, now_ms - DELIVERY_KEPT_MS
-    walked = select(row.id, row.created_ms).where(row.org_id == org_id, row.position.is_not(None)).order_by(row.position)
-    rows = tx.rows(walked.limit(DELIVERY_CHUNK_ROWS), {})
-    old = [found.id for found in rows if found.created_ms < before_ms]
-    tx.connection.execute(delete(t.outbox).where(t.outbox.c.org_id == org_id, row.id.in_(old)))
-    return Chunk(len(old), old[-1] if len(old) == DELIVERY_CHUNK_ROWS else None)
 
 
 def target_counts(tx: ReadTransaction, org_id: int, target_ids: Collection[int]) -> list[TargetCount]:
