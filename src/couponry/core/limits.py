@@ -178,6 +178,7 @@ HOOK_OPEN_MS: Final = 10_000
 HOOK_TARGETS_MAX: Final = 1_000
 HOOK_RESOLVER_THREADS: Final = 4
 GATEWAY_KNOWN_MS: Final = 1_000
+GATEWAY_WAIT_MS_MAX: Final = 200
 SIDE_EFFECTS_MAX: Final = 50
 SIDE_EFFECT_CHARS_MAX: Final = 255
 
@@ -193,10 +194,14 @@ WEBHOOK_SLA_S: Final = 30
 WEBHOOK_SLA_S_MAX: Final = 7 * 24 * 3600
 SECRET_KEPT_MS: Final = 24 * HOUR_MS
 
-# Deliveries. So many causes are told at once, about so many coupons. What the side-effects hook has not been told for so long is
+# Deliveries. So many causes are told at once, about so many coupons, in so much text: what is said of an event and of each of its
+# coupons is guessed. What the side-effects hook has not been told for so long is
 # the worker's to tell. A log is kept for a month, a dead letter for three, and so is what it was made of.
 CAUSES_AT_ONCE: Final = 500
 COUPONS_TOLD_AT_ONCE: Final = 5_000
+TOLD_CHARS_AT_ONCE: Final = 4_000_000
+EVENT_TOLD_CHARS: Final = 1_000
+COUPON_TOLD_CHARS: Final = 130
 CHUNKS_MS_MAX: Final = 5_000
 CURSOR_MAX: Final = 10**18 - 1
 INSTANT_MS_MAX: Final = 253_370_764_800_000
@@ -239,9 +244,11 @@ AGAIN_SPREAD: Final = 0.2
 RETRY_AFTER_MS_MAX: Final = HOUR_MS
 FAILURES_BEFORE_PROBE: Final = 5
 PROBE_MS_MAX: Final = MINUTE_MS
-# A lane has so many deliveries in hand, of one customer only some, and records what came of them so often. Orgs are looked at
-# ever more rarely while nothing happens, the more of them the more rarely.
+# A lane has so many deliveries in hand, or so much text, of one customer only some, of repeats a part, and records what came of
+# them so often. Orgs are looked at ever more rarely while nothing happens, the more of them the more rarely.
 LANE_HAND_MAX: Final = 1_000
+LANE_CHARS_MAX: Final = 1_000_000
+LANE_REPEATS_PART: Final = 4
 LANE_CHAIN_MAX: Final = 50
 LANE_RECORD_MS: Final = 50
 ORG_LOOK_MS_MIN: Final = 100
@@ -251,9 +258,11 @@ ORGS_LISTED_MS: Final = 5_000
 DELIVERY_STORE_THREADS: Final = 3
 DELIVERY_RESOLVER_THREADS: Final = 8
 DELIVERY_STOP_MS_MAX: Final = 10_000
-# A lane of messages sends so many at a time, all such lanes together so many.
+# A lane of messages sends so many at a time, all such lanes together so many by Apprise. A gateway may take so long until it has
+# a message, and then so long until it says what became of it: who does not wait for that sends the message twice.
 MESSAGE_KEPT_MS: Final = 24 * HOUR_MS
-MESSAGE_MS_MAX: Final = 10_000
+MESSAGE_TAKEN_MS_MAX: Final = 60_000
+MESSAGE_WORD_MS_MAX: Final = 5 * MINUTE_MS
 MESSAGE_THREADS_PER_LANE: Final = 8
 MESSAGE_THREADS_MAX: Final = 256
 
@@ -262,6 +271,7 @@ MESSAGE_CHARS_MAX: Final = 20_000
 SMS_CHARS_BEFORE_SHORT: Final = 160
 CONTACTS_MAX: Final = 20
 EMAIL_IMAGES_MAX: Final = 5
+QR_CACHE_MAX: Final = 1_000
 EMAIL_SUBJECT_CHARS_MAX: Final = 200
 
 # The doctor.
@@ -300,7 +310,7 @@ assert LOCK_WAIT_HASTY_MS_MAX * BATCH_COMMANDS_MAX.bit_length() <= LOCK_WAIT_IN_
 )
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
 assert max(EVENT_COUPONS_MAX, ISSUE_COUNT_MAX) <= COUPONS_TOLD_AT_ONCE, "any one cause must be told"
-assert REDEEM_ITEMS_MAX < CAUSES_AT_ONCE, "the redemptions of one request must be told together"
+assert 2 * REDEEM_ITEMS_MAX < CAUSES_AT_ONCE, "the redemptions of one request must be told together"
 assert HOOK_TRIES_MAX * HOOK_CONNECT_MS_MAX + HOOK_PAUSE_MS_MAX < HOOK_MS_MAX < REQUEST_BUDGET_MS_MAX
 assert REQUEST_BUDGET_MS_MAX < REMINDERS_SETTLED_MS, "an issue under way is committed before reminders are sent"
 assert REMINDER_DAYS_MAX * DAY_MS < REMINDER_KEPT_MS, "a reminder must not be forgotten while its coupon lives on"

@@ -42,6 +42,8 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
     {
         "sms": Channel.SMS,
         "email": Channel.EMAIL,
+        "otpSms": Channel.OTP_SMS,
+        "otpEmail": Channel.OTP_EMAIL,
         "sideEffects": Channel.SIDE_EFFECTS,
         "contacts": Channel.CONTACTS,
         "untold": Channel.UNTOLD,

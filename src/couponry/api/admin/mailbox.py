@@ -137,7 +137,7 @@ class Showing:
 
     def shown(self, each: Delivery, org: Org) -> MessageShown:
         """A message as the admin API shows it."""
-        is_email = each.target_id != Channel.SMS
+        is_email = not Channel(each.target_id).is_sms
         email = self._email(each, org) if is_email else None
         return MessageShown(
             id=each.id,

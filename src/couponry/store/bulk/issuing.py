@@ -22,6 +22,7 @@ from couponry.core.model import Coupon, Handling, Org, Standing
 from couponry.core.rules import issue as rules
 from couponry.core.series import Series
 from couponry.core.status import Code
+from couponry.core.telling import Rank
 from couponry.store import schema as t
 from couponry.store.bulk.inserts import insert_alike
 from couponry.store.dialect import Dialect, Trouble
@@ -93,7 +94,7 @@ class Issuer:
         )
         added, latest = ("issued", "uploaded"), ("last_issued_ms",)
         self._counter = dialect.insert_or_add(t.series_counter, ("series_id", "stripe"), added, latest)
-        columns = ("id", "event", "subject_id", "subject_ids", "customer_id", "request_id", "created_ms")
+        columns = ("id", "event", "subject_id", "subject_ids", "customer_id", "request_id", "created_ms", "rank")
         self._outbox = dialect.insert(t.outbox, columns)
 
     def offered(self, tx: ReadTransaction, org_id: int, series_id: int, now_ms: int) -> Offered | Code:
@@ -282,12 +283,13 @@ class Issuer:
         """One event for hundreds of coupons, and one message for each customer who can be reached."""
         event_ids = count(ids.event)
         rows: list[Row] = []
+        told = (order.request_id, order.now_ms, Rank.LATER.value)
         if order.is_told:
             for first in range(0, len(coupon_ids), EVENT_COUPONS_MAX):
                 part = coupon_ids[first : first + EVENT_COUPONS_MAX]
                 listed = msgspec.json.encode(part).decode() if len(part) > 1 else None
                 only = issued[first].person.customer_id if len(part) == 1 else None
-                rows.append((next(event_ids), "CouponIssue", part[0], listed, only, order.request_id, order.now_ms))
+                rows.append((next(event_ids), "CouponIssue", part[0], listed, only, *told))
         if order.is_sent and not offered.series.terms.is_sms_disabled:
             received: dict[int, list[int]] = {}
             for each, coupon_id in zip(issued, coupon_ids, strict=True):
@@ -295,7 +297,7 @@ class Issuer:
                     received.setdefault(each.person.customer_id, []).append(coupon_id)
             for customer_id, theirs in received.items():
                 listed = msgspec.json.encode(theirs).decode() if len(theirs) > 1 else None
-                rows.append((next(event_ids), "IssueMessage", theirs[0], listed, customer_id, order.request_id, order.now_ms))
+                rows.append((next(event_ids), "IssueMessage", theirs[0], listed, customer_id, *told))
         tx.write(self._outbox, offered.org.id, rows)
 
 

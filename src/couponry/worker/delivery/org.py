@@ -13,7 +13,7 @@ import structlog
 from couponry.core.deliveries import Channel, Due, Outcome, Webhook
 from couponry.core.limits import DELIVERY_CHUNK_ROWS, ORG_LOOK_MS_MIN
 from couponry.core.org_settings import OrgSettings
-from couponry.store.deliveries import Deliveries, abandon, targets
+from couponry.store.deliveries import Deliveries, Overdue, Place, abandon, overdue, targets
 from couponry.store.engine import Database, ReadTransaction, StoreError, WriteTransaction
 from couponry.store.registry import read_settings
 from couponry.store.sequencing import Sequencer
@@ -68,10 +68,17 @@ class LaneRows:
         self._org_id = org_id
         self._target_id = target_id
 
-    async def due(self, now_ms: int, most: int, without: Collection[int], busy: Collection[int]) -> list[Due]:
+    async def due(self, now_ms: int, most: int, without: Collection[int], busy: Collection[int], chars: int) -> list[Due]:
         """What is due (`store.deliveries`)."""
         of = (self._org_id, self._target_id)
-        return await self._store.read(lambda tx: self._store.deliveries.due(tx, *of, now_ms, most, without, busy))
+        return await self._store.read(lambda tx: self._store.deliveries.due(tx, *of, now_ms, most, without, busy, chars))
+
+    async def give_up(self, since_ms: int, now_ms: int, after: Place) -> Overdue:
+        """What waits for too long, among the next that wait, fails. It is looked for before anybody is kept from writing."""
+        found = await self._store.read(lambda tx: overdue(tx, self._org_id, self._target_id, since_ms, now_ms, after))
+        if found.letters:
+            await self._store.write(lambda tx: self._store.deliveries.give_up(tx, self._org_id, found.letters, now_ms))
+        return found
 
     async def record(self, outcomes: Sequence[Outcome]) -> None:
         """What came of attempts."""
@@ -210,9 +217,9 @@ def _setting(target_id: int, waiting: _Waiting) -> Webhook | str:
     if target_id > 0:
         return waiting.webhooks.get(target_id, "")
     match target_id:
-        case Channel.SMS:
+        case Channel.SMS | Channel.OTP_SMS:
             return waiting.settings.sms_url
-        case Channel.EMAIL | Channel.CONTACTS:
+        case Channel.EMAIL | Channel.OTP_EMAIL | Channel.CONTACTS:
             return waiting.settings.email_url
         case Channel.SIDE_EFFECTS:
             return waiting.settings.side_effects_hook_url
