@@ -212,8 +212,8 @@ def test_code_is_told_on_every_channel_and_sealed() -> None:
         cause("OtpMessage", 7), otp_facts(Message(BOTH, email_body="<p>{{first_name}}: <b>{{validation_code}}</b></p>")), quiet
     )
     assert [(one.target_id, one.address, one.customer_id, one.next_ms, one.state) for one in (sms, mail)] == [
-        (Channel.SMS, "919812300001", None, 0, WAITING),
-        (Channel.EMAIL, "mira@example.com", None, 0, WAITING),
+        (Channel.OTP_SMS, "919812300001", None, 0, WAITING),
+        (Channel.OTP_EMAIL, "mira@example.com", None, 0, WAITING),
     ]
     assert not [one for one in (sms, mail) if "538214" in one.body or "OTP" in one.body]
     said, mailed = (opened(VAULT, ORG, OUTBOX, "OtpMessage", one.body) for one in (sms, mail))

@@ -80,16 +80,7 @@ class Messages:
         return replace(blank, address=address, body=text, next_ms=self._next_ms)
 
     def _why_not(self, cause: Cause, coupons: Sequence[ToldCoupon], series: Series) -> str:
-        if self._is_old(cause):
-            return _OLD
-        if series.terms.is_sms_disabled:
-            return "messages of the series are switched off"
-        if cause.event not in REMINDERS:
-            return ""
-        if coupons[0].redeemed:
-            return "the coupon is redeemed"
-        is_late = (coupon_expires_ms(coupons[0], series) or 0) < self._next_ms
-        return "the coupon has expired by then" if is_late else ""
+        return _OLD if self._is_old(cause) else _why_not(cause.event, coupons, series, self._next_ms)
 
     def _is_old(self, cause: Cause) -> bool:
         """Nobody is sent news of last week: after an upgrade, or when no worker was there for days."""
@@ -111,20 +102,20 @@ class Messages:
         otp = self._facts.otps.get(cause.subject_ids[0])
         told = self._facts.customers.get(cause.customer_id or 0)
         code = self._vault.open(self._org.id, otp.id, otp.sealed) if otp else None
-        blank = replace(_blank(cause, ref_id, Channel.SMS, None), customer_id=None)
+        blank = replace(_blank(cause, ref_id, Channel.OTP_SMS, None), customer_id=None)
         if otp is None or told is None or told.customer.gone:
             return [_skipped(blank, "the customer is gone")]
-        if otp.is_used or otp.expires_ms <= self._facts.now_ms:
-            return [_skipped(blank, "the code is used" if otp.is_used else "the code has expired")]
+        if why := _why_not_code(otp, self._facts.now_ms):
+            return [_skipped(blank, why)]
         if code is None:
             return [_skipped(blank, "the code was sealed with another secret")]
         known = {**_names(self._org, told.customer), "validation_code": code}
         made = []
         for kind, address in dict.fromkeys((target.kind, target.value) for target in otp.message.channels):
-            channel = Channel.SMS if kind == "mobile" else Channel.EMAIL
+            channel = Channel.OTP_SMS if kind == "mobile" else Channel.OTP_EMAIL
             text = _otp_text(otp, channel, known)
             body = b64encode(self._vault.seal(self._org.id, cause.id, text)).decode()
-            made.append(replace(blank, target_id=channel, address=address, body=body))
+            made.append(replace(blank, target_id=channel, address=address, body=body, expires_ms=otp.expires_ms))
         return made
 
     def _to_contacts(self, cause: Cause, ref_id: str) -> list[NewDelivery]:
@@ -143,6 +134,24 @@ class Messages:
         if self._is_old(cause):
             return [_skipped(blank, _OLD)]
         return [replace(blank, address=address, body=mail.body()) for address in self._org.settings.contact_emails]
+
+
+def unwanted(event: str, customer_id: int, channel: Channel, cause: Cause | None, facts: Facts) -> str:
+    """Why a message that waited for a while is not to be sent any more; empty when it is. `cause`: None once forgotten."""
+    told = facts.customers.get(customer_id or (cause.customer_id if cause else None) or 0)
+    if told.customer.gone if told else cause is not None:
+        return "the customer is gone"
+    if event == OTP_MESSAGE:
+        otp = facts.otps.get(cause.subject_ids[0]) if cause else None
+        return _why_not_code(otp, facts.now_ms) if otp else ""
+    if told is None or cause is None:
+        return ""
+    coupons = [coupon for coupon in facts.coupons_of(cause) if coupon.revoked_ms is None]
+    if not coupons:
+        return "the coupon is revoked"
+    series = facts.series.get(coupons[0].series_id)
+    why = _why_not(event, coupons, series, facts.now_ms) if series else ""
+    return why or _unsubscribed(told.customer, channel)
 
 
 def opened(vault: Vault, org_id: int, outbox_id: int, event: str, body: str) -> str | None:
@@ -181,7 +190,7 @@ def opening_ms(now_ms: int, settings: OrgSettings, zone: ZoneInfo) -> int:
 
 def _otp_text(otp: ToldOtp, channel: Channel, known: Mapping[str, str]) -> str:
     message = otp.message
-    if channel is Channel.SMS:
+    if channel.is_sms:
         return render(message.template, known)
     subject, body = message.email_subject or message.template, message.email_body or message.template
     return emails.from_templates(subject, body, known).body()
@@ -203,7 +212,33 @@ def _names(org: Org, customer: Customer) -> dict[str, str]:
 def _unreachable(address: str | None, customer: Customer, channel: Channel) -> str:
     if not address:
         return "there is no mobile and no e-mail" if channel is Channel.EMAIL else "there is no mobile"
+    return _unsubscribed(customer, channel)
+
+
+def _unsubscribed(customer: Customer, channel: Channel) -> str:
     return f"unsubscribed from {channel.name}" if channel.name in customer.unsubscribed else ""
+
+
+def _why_not(event: str, coupons: Sequence[ToldCoupon], series: Series, at_ms: int) -> str:
+    """Why a message about coupons should not be sent at that time: none of them is of any use by then."""
+    if series.terms.is_sms_disabled:
+        return "messages of the series are switched off"
+    if all(_is_used_up(coupon, series) for coupon in coupons) or (event in REMINDERS and coupons[0].redeemed):
+        return "the coupon is redeemed"
+    is_late = all((coupon_expires_ms(coupon, series) or 0) < at_ms for coupon in coupons)
+    return "the coupon has expired by then" if is_late else ""
+
+
+def _is_used_up(coupon: ToldCoupon, series: Series) -> bool:
+    """Whether nobody can redeem it again (rules 5): as far as can be told from the coupon alone."""
+    terms, most = series.terms, series.terms.redemption_per_coupon_max_limit
+    return coupon.redeemed > 0 and (not terms.is_multiple_use_allowed or 0 < most <= coupon.redeemed)
+
+
+def _why_not_code(otp: ToldOtp, at_ms: int) -> str:
+    if otp.is_used:
+        return "the code is used"
+    return "the code has expired" if otp.expires_ms <= at_ms else ""
 
 
 def _day(local: datetime) -> str:

@@ -31,6 +31,7 @@ from couponry.store.sequencing import FanOut, Sequencer
 from couponry.store.webhooks import opened
 from couponry.worker.delivery.attempts import Target
 from couponry.worker.delivery.hooks import HookTarget
+from couponry.worker.delivery.judging import MessageJudge
 from couponry.worker.delivery.messages import Gateways, MessageTarget
 from couponry.worker.delivery.org import OrgDelivery, Store
 from couponry.worker.delivery.webhooks import Posts, SealedTarget, WebhookTarget
@@ -107,6 +108,7 @@ class Made:
         self._posts = Posts(parts.allowed)
         self._sender = Sender(parts.signer, parts.allowed, parts.clock, parts.chance)
         self._gateways = Gateways(parts.allowed, self._posts, parts.clock)
+        self._judge = MessageJudge(store, parts.database.dialect, parts.clock)
 
     def of_webhook(self, org_id: int, webhook: Webhook) -> Target | None:
         """A webhook. Headers that another secret sealed cannot be sent, and without them nothing is."""
@@ -122,7 +124,7 @@ class Made:
             return None
         if channel is Channel.SIDE_EFFECTS:
             return HookTarget(org_id, url, self._sender, self._forget)
-        return MessageTarget(org_id, channel, url, self._parts.vault, self._gateways)
+        return MessageTarget(org_id, channel, url, self._parts.vault, self._gateways, self._judge)
 
     async def close(self) -> None:
         """Let go of all connections."""
