@@ -48,5 +48,5 @@ def test_a_code_lies_nowhere_in_the_clear(shop: Shop, front: Front) -> None:
     asked = {"entityType": "MOBILE", "entityValue": MIRA["mobile"], "action": "COUPON", "channels": [{"type": "SMS"}]}
     assert front.ask("POST", "/v2/otp/generate", json=asked).status_code == 200
     (message,) = told(shop)
-    assert (message.target_id, message.customer_id) == (Channel.SMS, None)
+    assert (message.target_id, message.customer_id) == (Channel.OTP_SMS, None)
     assert (message.state, "OTP" in message.body) == ("waiting", False)

@@ -140,7 +140,7 @@ class Deliveries:
         attempt = ("state", "next_ms", "begun_ms", "done_ms", "http_status", "took_ms", "problem")
         self._attempts = only(dialect.update(t.delivery, ("id",), ("attempts",), attempt), _STILL_WAITING)
         self._put_off = only(dialect.update(t.delivery, ("id",), (), ("next_ms",)), _STILL_WAITING)
-        self._behind = _behind(dialect)
+        self._behind = put_off_chains(dialect)
         self._given_up = only(dialect.update(t.delivery, ("id",), (), ("state", "done_ms", "problem")), _STILL_WAITING)
 
     def due(
@@ -229,8 +229,24 @@ def _chain(outcome: Outcome) -> tuple[object, ...]:
     return outcome.again_ms, due.target_id, due.customer_id, due.is_repeat
 
 
-def _behind(dialect: Dialect) -> Write:
-    """Puts off what waits of chains."""
+def last_of_chains(dialect: Dialect, *, is_repeat: bool) -> Keyed:
+    """(target_id, customer_id, next_ms, id) of the last that waits in each chain, by (target_id, customer_id)."""
+    keys, row = dialect.keys("chains", BigInteger(), BigInteger()), t.delivery.c
+    target_id, customer_id = keys.columns
+    of_chain = (row.org_id == org_parameter()) & (row.target_id == target_id) & (row.customer_id == customer_id)
+    last = dialect.first_of_each(
+        keys,
+        (row.target_id, row.customer_id, row.next_ms, row.id),
+        of_chain & (row.is_repeat == literal_column(str(is_repeat).upper())) & IS_WAITING,
+        1,
+        index="ix_delivery_chain",
+        order=(row.id.desc(),),
+    )
+    return Keyed(dialect, last, keys)
+
+
+def put_off_chains(dialect: Dialect) -> Write:
+    """Lets nothing of chains be due before a time; a row is (next_ms, target_id, customer_id, is_repeat)."""
     chain = ("target_id", "customer_id", "is_repeat")
     write = only(dialect.update(t.delivery, chain, (), ("next_ms",)), "delivery.state = 'waiting'")
     if dialect.locks_rows:

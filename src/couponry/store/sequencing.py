@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import structlog
-from sqlalchemy import BigInteger, and_, bindparam, literal_column, select
+from sqlalchemy import and_, bindparam, literal_column, select
 
 from couponry.core.deliveries import Channel, DeliveryState, NewDelivery, Webhook
 from couponry.core.hook_messages import SIDE_EFFECTS
@@ -29,11 +29,10 @@ from couponry.core.telling import Cause, Facts
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk.inserts import insert_many
-from couponry.store.deliveries import IS_WAITING, hold_chains, only
+from couponry.store.deliveries import hold_chains, last_of_chains, only
 from couponry.store.dialect import Dialect
 from couponry.store.engine import Database, ReadTransaction, Stage, WriteTransaction
 from couponry.store.rows import LABEL_COLUMNS, ORG_COLUMNS, org_from_rows
-from couponry.store.selects import Keyed
 from couponry.store.statements import Row, org_parameter
 from couponry.store.telling import CAUSE_COLUMNS, FactReads, cause_from_row
 from couponry.store.webhooks import active_webhooks
@@ -132,18 +131,7 @@ class _Statements:
         self._org = dialect.read(select(*ORG_COLUMNS).where(t.org.c.id == org_parameter()))
         self._labels = dialect.read(select(*LABEL_COLUMNS).where(t.status_label.c.org_id == org_parameter()))
         self._positions = only(dialect.update(t.outbox, ("id",), (), ("position",)), "outbox.position + 0 IS NULL")
-        keys, waits = dialect.keys("chains", BigInteger(), BigInteger()), t.delivery.c
-        target_id, customer_id = keys.columns
-        of_chain = (waits.org_id == org_parameter()) & (waits.target_id == target_id) & (waits.customer_id == customer_id)
-        last = dialect.first_of_each(
-            keys,
-            (waits.target_id, waits.customer_id, waits.next_ms, waits.id),
-            of_chain & IS_WAITING & waits.is_repeat.is_(False),
-            1,
-            index="ix_delivery_chain",
-            order=(waits.id.desc(),),
-        )
-        self._chains = Keyed(dialect, last, keys)
+        self._chains = last_of_chains(dialect, is_repeat=False)
 
     def new_causes(self, tx: ReadTransaction, org_id: int, now_ms: int, most: int) -> list[Cause]:
         """The first without a position, by rank and time, and one more if there is."""
