@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from couponry.core.deliveries import Due
 from couponry.core.limits import FAILURES_BEFORE_PROBE, HOUR_MS
+from couponry.store import deliveries
+from couponry.worker.delivery import lane
 from couponry.worker.delivery.attempts import DELIVERED, Attempt
 from couponry.worker.delivery.lane import Health, Lane
 from couponry.worker.delivery.org import LaneRows, Store
@@ -23,9 +27,10 @@ class Place:
     def __init__(self, answer: Callable[[Due], Attempt]) -> None:
         self.answer = answer
         self.sent: list[int] = []
+        self.fetched: list[int] = []
 
     async def prepare(self, dues: Sequence[Due]) -> None:
-        """Nothing."""
+        self.fetched.append(len(dues))
 
     async def send(self, due: Due) -> Attempt:
         self.sent.append(due.id)
@@ -67,10 +72,58 @@ def test_what_is_unwanted_is_skipped_and_says_nothing_of_the_target(shop: Shop) 
     unwanted, behind = post.put(HOOK, 7, 7)
     place = Place(lambda due: Attempt(is_delivered=False, is_unwanted=due.id == unwanted, problem="gone"))
     run(post, place, health)
-    assert post.rows("state", "attempts", "problem") == [("skipped", 0, "gone"), ("failed", 1, "")]
+    assert post.rows("state", "attempts", "problem") == [("skipped", 0, "gone"), ("failed", 1, "gone")]
     place.answer = lambda _: Attempt(is_delivered=False, is_unwanted=True)
     post.put(HOOK, 7)
     health.failures = FAILURES_BEFORE_PROBE - 1
     run(post, place, health)
     assert health == Health(failures=FAILURES_BEFORE_PROBE - 1)
     assert behind in place.sent
+
+
+FAILING = Attempt(is_delivered=False, is_passing=True, problem="HTTP 503")
+
+
+def test_a_dead_target_drains(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents the queue from which one delivery a minute is given up, while more come in."""
+    monkeypatch.setattr(deliveries, "DELIVERY_CHUNK_ROWS", 10)
+    post, health, place = Post(shop), Health(failures=FAILURES_BEFORE_PROBE), Place(lambda _: FAILING)
+    old_ms = shop.clock() - place.kept_ms - 1
+    post.put(HOOK, *range(1, 36), since_ms=old_ms, next_ms=old_ms)
+    young = post.put(HOOK, *range(1, 36))
+    hidden = post.put(HOOK, 99, since_ms=old_ms, next_ms=shop.clock() + 1)
+    run(post, place, health)
+    assert place.sent == young[:1]
+    states = dict(post.rows("id", "state"))
+    assert [states[each] for each in young + hidden] == ["waiting"] * 36
+    assert list(states.values()).count("failed") == 35
+    for _ in range(3):  # ten further each time
+        shop.clock.ms = health.until_ms
+        run(post, place, health)
+    assert dict(post.rows("id", "state"))[hidden[0]] == "failed"
+
+
+def test_a_target_that_is_well_is_sent_what_is_old(shop: Shop) -> None:
+    """As after an outage of our own."""
+    post, place = Post(shop), Place(lambda _: DELIVERED)
+    post.put(HOOK, 7, since_ms=shop.clock() - place.kept_ms - 1)
+    run(post, place, Health())
+    assert post.rows("state") == [("delivered",)]
+
+
+def test_what_has_expired_is_not_sent_and_not_tried_again_later(shop: Shop) -> None:
+    post, health, place = Post(shop), Health(), Place(lambda _: FAILING)
+    soon_ms = shop.clock() + 1_000
+    post.put(HOOK, None, None, expires_ms=shop.clock())
+    (tried,) = post.put(HOOK, None, expires_ms=soon_ms)
+    run(post, place, health)
+    assert post.rows("state", "attempts", "problem") == [("skipped", 0, "it has expired")] * 2 + [("failed", 1, "HTTP 503")]
+    assert (place.sent, health.failures) == ([tried], 1)
+
+
+def test_a_lane_has_only_so_much_text_in_hand(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "LANE_CHARS_MAX", 1_000)
+    post, place = Post(shop), Place(lambda _: DELIVERED)
+    post.put(HOOK, *range(1, 21), body="x" * 300, body_chars=300)
+    run(post, place, Health())
+    assert (len(place.sent), max(place.fetched)) == (20, 3)
