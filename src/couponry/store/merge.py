@@ -13,10 +13,12 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, String, case, delete, select, text, update
 
+from couponry.core.deliveries import Channel
 from couponry.core.limits import COUNT_MAX
 from couponry.core.problem import Problem
 from couponry.store import schema as t
 from couponry.store.engine import Stage, WriteTransaction
+from couponry.store.erasure import withhold
 from couponry.store.neighbours import hold_customers
 from couponry.store.statements import Row, org_parameter
 
@@ -78,6 +80,7 @@ def merge(tx: WriteTransaction, org_id: int, victim_id: int, survivor_id: int, n
     tx.stage = Stage.CUSTOMERS
     _audiences(tx, pair)
     _people(tx, pair, people, now_ms)
+    withhold(tx, org_id, victim_id, (Channel.SMS, Channel.EMAIL), "the customer was merged into another", now_ms)
     return None
 
 
