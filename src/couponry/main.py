@@ -123,13 +123,13 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
         os.nice(WORKER_NICENESS)
     _collect_garbage_rarely()
     secret = settings.secret_key.encode()
-    connections = limits.JOBS_AT_ONCE + 2
+    connections = limits.JOBS_AT_ONCE + 2 + limits.DELIVERY_STORE_THREADS
     database = Database(settings.database_url, connections=connections, is_keyed=True, name=WORKER, has_one_writer=True)
     desk = Desk(database, Folder(settings.files_dir), now_ms, secret)
     presence = Presence(Database(settings.database_url, connections=1), secrets.token_hex(8))
     deliverer = Deliverer(
         DelivererParts(
-            database=Database(settings.database_url, connections=limits.DELIVERY_STORE_THREADS, is_keyed=True),
+            database=database,  # the same, or jobs would take what it writes for a till's, and go slowly
             ownership=Ownership(Database(settings.database_url, connections=1)),
             fan_out=FanOut(Vault(secret), single_coupon_only=settings.events_single_coupon_only),
             vault=Vault(secret),

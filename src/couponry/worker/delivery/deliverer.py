@@ -13,6 +13,7 @@ import uvloop
 
 from couponry.core.deliveries import Channel, Webhook
 from couponry.core.limits import (
+    DELIVERER_AGAIN_MS,
     DELIVERY_STOP_MS_MAX,
     DELIVERY_STORE_THREADS,
     ORG_LOOK_MS_EACH,
@@ -54,7 +55,7 @@ class DelivererParts:
 
 
 class Deliverer:
-    """Runs from `start` to `stop`, in a thread of its own."""
+    """Runs from `start` to `stop`, in a thread of its own; what breaks it makes it begin anew after a while."""
 
     def __init__(self, parts: DelivererParts) -> None:
         self._parts = parts
@@ -62,6 +63,7 @@ class Deliverer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._is_up = threading.Event()
+        self._is_stopping = threading.Event()
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -70,24 +72,28 @@ class Deliverer:
 
     def stop(self) -> None:
         """Finish what is on its way, and record it, for a few seconds at most."""
+        self._is_stopping.set()
         loop, stop = self._loop, self._stop
         if loop and stop:
-            with suppress(RuntimeError):  # it has ended by itself
+            with suppress(RuntimeError):  # it is broken, and has not begun anew yet
                 loop.call_soon_threadsafe(stop.set)
         self._thread.join((DELIVERY_STOP_MS_MAX + 10 * ORG_LOOK_MS_MIN) / 1000)
 
     def _run(self) -> None:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._main())
-        except Exception:
-            log.exception("deliverer_broken")
-        finally:
+        while not self._is_stopping.is_set():
+            try:
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(self._main())
+            except Exception:
+                log.exception("deliverer_broken")
             self._is_up.set()
+            self._is_stopping.wait(DELIVERER_AGAIN_MS / 1000)
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._is_up.set()
+        if self._is_stopping.is_set():  # it was told so just before there was a loop to tell it to
+            return
         threads = ThreadPoolExecutor(DELIVERY_STORE_THREADS, "delivery-store")
         store = Store(self._parts.database, partial(self._loop.run_in_executor, threads))
         made = Made(self._parts, store)
