@@ -10,7 +10,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from couponry.core import emails
 from couponry.core.deliveries import Channel
-from couponry.core.limits import FAILURES_BEFORE_PROBE
+from couponry.core.limits import FAILURES_BEFORE_PROBE, MESSAGE_THREADS_PER_LANE
 from couponry.worker.delivery import messages, smtp
 from tests.api.shop import Shop
 from tests.receiver import Receiver
@@ -77,7 +77,7 @@ def test_no_word_at_all(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_server_that_hangs_takes_no_thread(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a single thread for all gateways, an SMS that needs it is sent while e-mails hang."""
     monkeypatch.setattr(messages, "MESSAGE_THREADS_MAX", 1)
-    monkeypatch.setattr(smtp, "MESSAGE_TAKEN_MS_MAX", 1_500)
+    monkeypatch.setattr(smtp, "MESSAGE_TAKEN_MS_MAX", 3_000)
     with Receiver() as gateway, Slow(rcpt_s=60) as server:
         post.shop.set(emailUrl=server.url, smsUrl=f"form://127.0.0.1:{gateway.server_port}/")
         post.put(Channel.EMAIL, *range(1, 9), address=MIRA, body=MAIL)
@@ -85,9 +85,9 @@ def test_a_server_that_hangs_takes_no_thread(post: Post, monkeypatch: pytest.Mon
         running = threading.Thread(target=post.round)
         running.start()
         gateway.await_arrivals(1)
-        assert server.connections
         assert running.is_alive()
         running.join()
+        assert server.connections == MESSAGE_THREADS_PER_LANE
     assert {row[0] for row in post.rows("state")} == {"waiting", "delivered"}
 
 
@@ -152,3 +152,47 @@ def test_who_is_no_mail_server(post: Post, talk: Callable[[], bytes]) -> None:
     ((state, problem),) = post.rows("state", "problem")
     assert state == "waiting"
     assert "SMTP" in problem
+
+
+@pytest.mark.parametrize("scheme", ["form", "xml"])
+def test_a_gateway_that_redirects_is_not_followed(post: Post, scheme: str) -> None:
+    with Receiver() as inner, Receiver(lambda exchange: exchange.answer(302, Location=inner.url)) as outer:
+        post.shop.set(smsUrl=f"{scheme}://127.0.0.1:{outer.server_port}/")
+        post.put(Channel.SMS, 1, address="919812300001", body="Hello")
+        post.round()
+        assert (len(outer.sent), inner.sent) == (1, [])
+    assert post.rows("state", "http_status") == [("waiting", 302)]
+
+
+def test_an_sms_by_mail_goes_to_the_address_that_the_url_makes(post: Post) -> None:
+    with MailServer() as server:
+        for more in ("&to={to}@sms.example.com", ""):
+            post.shop.set(smsUrl=server.url + more)
+            post.put(Channel.SMS, 1, address="919812300001", body="Hello é")
+            post.round()
+    ((to, message),) = server.accepted
+    assert (to, message["To"], message.get_content()) == ("919812300001@sms.example.com",) * 2 + ("Hello é",)
+    assert post.rows("state", "problem") == [("delivered", ""), ("waiting", "the gateway's URL cannot be used")]
+
+
+def test_a_mail_server_named_apart_from_its_domain_is_judged(shop: Shop) -> None:
+    post = Post(shop, allowed=())
+    with MailServer() as server:
+        url = f"mailto://u:p@example.com:{server.port}?smtp=127.0.0.1&from=shop@example.com"
+        shop.set(smsUrl=url + "&to={to}@sms.example.com", emailUrl=url)
+        post.put(Channel.SMS, 1, address="919812300001", body="Hello")
+        post.put(Channel.EMAIL, 1, address=MIRA, body=MAIL)
+        post.round()
+        assert server.connections == 0
+    assert post.rows("state", "problem") == [("waiting", "the gateway's address may not be reached")] * 2
+
+
+@pytest.mark.parametrize(
+    "url", ["form://no.such.host.invalid/", "mailto://no.such.host.invalid?from=shop@example.com&to={to}@x.example.com"]
+)
+def test_a_host_that_is_none_is_not_reached(post: Post, url: str) -> None:
+    post.shop.set(smsUrl=url)
+    post.put(Channel.SMS, 1, address="919812300001", body="Hello")
+    post.round()
+    ((state, problem),) = post.rows("state", "problem")
+    assert (state, problem in {"there is no such host", "no SMTP answer: ConnectError"}) == ("waiting", True)

@@ -143,6 +143,7 @@ class MessageTarget:
         self._plugin: Any = None
         self._json: JsonGateway | None = None
         self._smtp: Smtp | None = None
+        self._mail_to = ANYBODY
 
     async def prepare(self, dues: Sequence[Due]) -> None:
         """Learn what the URL means, and which of these are still to be sent, at which hours."""
@@ -150,6 +151,8 @@ class MessageTarget:
             self._plugin, named = await self._gateways.run(self._read)
             self._json = json_gateway(named, self._gateways.posts)
             self._smtp = self._mail_server()
+            if self._smtp and self._channel.is_sms:
+                self._mail_to = next((to for _, to in named.targets if ANYBODY in to), "")
             self._is_read = True
         if self._channel is not Channel.CONTACTS:
             judged = await self._judge(self._org_id, dues)
@@ -178,7 +181,8 @@ class MessageTarget:
         mail = None if self._channel.is_sms else email_from_body(text)
         if self._smtp:
             message_id = f"{due.id}.{event_id(self._org_id, due.outbox_id)}"
-            return await self._smtp.send(due.address, mail or Email("", text, ""), message_id)
+            to = self._mail_to.replace(ANYBODY, due.address)
+            return await self._smtp.send(to, mail or Email("", text, ""), message_id) if to else _UNUSABLE
         return await self._by_apprise(due.address, mail or text)
 
     async def told(self, dues: Sequence[Due]) -> None:
@@ -191,8 +195,7 @@ class MessageTarget:
 
     def _read(self) -> tuple[Any, Any]:
         """What the URL means, and what with a word in place of the address; reading the plugins takes a while."""
-        is_sms = self._channel.is_sms and self._url.startswith(("json://", "jsons://"))
-        return plugin_of(self._url, anybody(self._channel)), plugin_of(self._url, ANYBODY) if is_sms else None
+        return plugin_of(self._url, anybody(self._channel)), plugin_of(self._url, ANYBODY) if self._channel.is_sms else None
 
     def _mail_server(self) -> Smtp | None:
         if not isinstance(self._plugin, NotifyEmail):
