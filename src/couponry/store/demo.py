@@ -109,6 +109,8 @@ _SERIES: Final[tuple[Cells, ...]] = (
         "discountType": "ABS",
         "discountValue": 10,
         "clientHandlingType": "DISC_CODE",
+        "expiryStrategyType": "DAYS",
+        "expiryStrategyValue": 30,
         "smsTemplate": (
             "Hello {{first_name}}, thank you for coming. {{offer_name}} with {{voucher_code}}, until {{voucher_expiry_date}}."
         ),
