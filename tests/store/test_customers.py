@@ -57,7 +57,7 @@ ACTS: dict[str, tuple[int, Callable[[WriteTransaction, int], Any]]] = {
     "register": (3, lambda tx, org_id: register(tx, org_id, NEW, 301, NOW_MS)),
     "change": (3, lambda tx, org_id: change(tx, org_id, MIRA, NEW, 301, NOW_MS)),
     "set_status": (3, lambda tx, org_id: set_status(tx, org_id, MIRA, NOW_MS, label="ACTIVE", fraud_status="NONE")),
-    "delete": (8, lambda tx, org_id: delete(tx, org_id, MIRA, NOW_MS)),
+    "delete": (9, lambda tx, org_id: delete(tx, org_id, MIRA, NOW_MS)),
     "unsubscribe": (3, lambda tx, org_id: set_subscriptions(tx, org_id, MIRA, NOW_MS, wanted={Channel.SMS: False})),
     "record": (3, lambda tx, org_id: record(tx, org_id, OF_MIRA[0], {1, 2, 3}, "B-1")),
 }

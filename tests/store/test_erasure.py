@@ -5,11 +5,14 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from couponry.core.deliveries import Channel
+from couponry.core.deliveries import Channel, NewDelivery
+from couponry.core.telling import Facts
 from couponry.store import schema as t
 from couponry.store.customers import delete, set_subscriptions
-from couponry.store.engine import Database
+from couponry.store.dialect import Trouble
+from couponry.store.engine import Database, StoreError
 from couponry.store.merge import merge
+from couponry.store.sequencing import Sequencer
 from tests.api.shop import NOW_MS, Shop
 from tests.ledger.rows import rows
 
@@ -72,6 +75,28 @@ def test_somebody_deleted_is_sent_nothing_and_was_sent_nothing(shop: Shop) -> No
         (11, "waiting", "mira@example.com", "Hi Mira", "", None),
         (12, "waiting", None, '{"customer":{"id":90001,"mobile":null,"email":null,"externalId":null}}', "", None),
     ]
+
+
+def test_somebody_deleted_while_messages_are_made(shop: Shop) -> None:
+    """What was known of them before must not be written after."""
+    shop.add(t.outbox, id=5, event="IssueMessage", subject_id=1, customer_id=MIRA, request_id="r", created_ms=NOW_MS)
+    is_deleted = False
+
+    def fan_out(_org: object, _causes: object, facts: Facts, _webhooks: object) -> list[NewDelivery]:
+        nonlocal is_deleted
+        if not is_deleted:
+            with shop.database.writing() as tx:
+                is_deleted = delete(tx, shop.org_id, MIRA, NOW_MS) == MIRA
+        who = facts.customers[MIRA].customer
+        told: dict[str, Any] = {"outbox_id": 5, "event": "IssueMessage", "target_id": Channel.SMS, "customer_id": MIRA}
+        return [NewDelivery(**told, address=who.mobile, body=who.first_name, request_id="r", ref_id="f")]
+
+    sequencer = Sequencer(shop.database, fan_out, shop.clock)
+    with pytest.raises(StoreError) as raised:
+        sequencer.step(shop.org_id)
+    assert raised.value.trouble is Trouble.CONFLICT
+    assert sequencer.step(shop.org_id).causes == 1
+    assert stored(shop, "address", "body") == [(None, "")]
 
 
 def test_unsubscribed_from_what_waits(shop: Shop) -> None:

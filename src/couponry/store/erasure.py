@@ -14,6 +14,7 @@ from couponry.core.anonymity import anonymous
 from couponry.core.deliveries import Channel, DeliveryState
 from couponry.core.telling import OTP_MESSAGE
 from couponry.store import schema as t
+from couponry.store import serials
 from couponry.store.deliveries import IS_WAITING
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.statements import Keys, Row, org_parameter
@@ -36,6 +37,8 @@ def erase(tx: WriteTransaction, org_id: int, customer_id: int, addresses: Collec
 
     Validation codes are under no customer, and are found by the addresses that such were sent to.
     """
+    # A position is taken from whoever makes deliveries of them just now: that is begun anew, and finds nobody.
+    serials.reserve(tx, org_id, serials.POSITION)
     row = t.delivery.c
     keys = tx.dialect.keys("whose", BigInteger())
     asked = keys.bound([(customer_id,)])

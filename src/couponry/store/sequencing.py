@@ -2,7 +2,7 @@
 
 What deliveries say is made before that transaction, from a consistent view, so that nobody waits while bodies are written. If
 another worker was faster, or a crash comes between, the transaction writes nothing: a position is given once, to a row that has
-none, and only together with the deliveries. Positions follow the order of commits, since whoever gives them waits for the one
+none, and only together with the deliveries. So it is if somebody was forgotten meanwhile, whom these may name. Positions follow the order of commits, since whoever gives them waits for the one
 before: a reader who has seen a position will never find a lower one that is new.
 """
 
@@ -30,8 +30,8 @@ from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk.inserts import insert_many
 from couponry.store.deliveries import hold_chains, last_of_chains, only
-from couponry.store.dialect import Dialect
-from couponry.store.engine import Database, ReadTransaction, Stage, WriteTransaction
+from couponry.store.dialect import Dialect, Trouble
+from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
 from couponry.store.rows import LABEL_COLUMNS, ORG_COLUMNS, org_from_rows
 from couponry.store.statements import Row, org_parameter
 from couponry.store.telling import CAUSE_COLUMNS, FactReads, cause_from_row
@@ -71,6 +71,7 @@ class Sequenced(NamedTuple):
 
 
 class _Batch(NamedTuple):
+    first: int
     causes: Sequence[Cause]
     deliveries: Sequence[NewDelivery]
     now_ms: int
@@ -94,10 +95,11 @@ class Sequencer:
             org = self._statements.org(tx, org_id) if found else None
             if org is None:
                 return Sequenced(0, frozenset(), is_all=True)
+            first = serials.upcoming(tx, org_id, serials.POSITION)
             webhooks = active_webhooks(tx, org_id)
             causes = found[: _at_once(found, most, Counter(name for webhook in webhooks for name in webhook.event_names))]
             facts = self._facts.facts(tx, org_id, causes, now_ms)
-        batch = _Batch(causes, self._made(org, causes, facts, webhooks), now_ms)
+        batch = _Batch(first, causes, self._made(org, causes, facts, webhooks), now_ms)
         with self._database.writing() as tx:
             self._statements.write(tx, org_id, batch)
         waiting = (each.target_id for each in batch.deliveries if each.state is DeliveryState.WAITING)
@@ -151,6 +153,8 @@ class _Statements:
         tx.stage = Stage.OUTBOX
         hold_chains(tx, org_id)
         first = serials.reserve(tx, org_id, serials.POSITION, len(batch.causes))
+        if first != batch.first:  # another worker was faster, or somebody was forgotten meanwhile (`store.erasure`)
+            raise StoreError(Trouble.CONFLICT, tx.stage)
         tx.write(self._positions, org_id, [(first + place, cause.id) for place, cause in enumerate(batch.causes)])
         if batch.deliveries:
             first_id = serials.reserve(tx, org_id, serials.DELIVERY, len(batch.deliveries))
