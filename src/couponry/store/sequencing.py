@@ -1,9 +1,10 @@
 """From what happened to what is sent: each cause in the outbox gets its position, and its deliveries, in one transaction.
 
 What deliveries say is made before that transaction, from a consistent view, so that nobody waits while bodies are written. If
-another worker was faster, or a crash comes between, the transaction writes nothing: a position is given once, to a row that has
-none, and only together with the deliveries. So it is if somebody was forgotten meanwhile, whom these may name. Positions follow the order of commits, since whoever gives them waits for the one
-before: a reader who has seen a position will never find a lower one that is new.
+another worker was faster, or somebody whom they may name was forgotten meanwhile, or a crash comes between, it writes
+nothing: a position is given once, to a row that has none, and only together with the deliveries. Positions follow the order of
+commits, since whoever gives them waits for the one before: a reader who has seen a position will never find a lower one that is
+new.
 """
 
 from collections import Counter
