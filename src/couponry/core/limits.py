@@ -198,6 +198,7 @@ SECRET_KEPT_MS: Final = 24 * HOUR_MS
 # coupons is guessed. What the side-effects hook has not been told for so long is
 # the worker's to tell. A log is kept for a month, a dead letter for three, and so is what it was made of.
 CAUSES_AT_ONCE: Final = 500
+CAUSES_AT_ONCE_MIN: Final = 10
 COUPONS_TOLD_AT_ONCE: Final = 5_000
 TOLD_CHARS_AT_ONCE: Final = 4_000_000
 EVENT_TOLD_CHARS: Final = 1_000
@@ -264,6 +265,7 @@ DELIVERY_STOP_MS_MAX: Final = 10_000
 MESSAGE_KEPT_MS: Final = 24 * HOUR_MS
 MESSAGE_TAKEN_MS_MAX: Final = 60_000
 MESSAGE_WORD_MS_MAX: Final = 5 * MINUTE_MS
+MESSAGE_HTTP_MS_MAX: Final = MINUTE_MS
 MESSAGE_THREADS_PER_LANE: Final = 8
 MESSAGE_THREADS_MAX: Final = 256
 

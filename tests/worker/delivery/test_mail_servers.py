@@ -1,19 +1,23 @@
 """What mail servers do to us: slow ones, silent ones, ones that refuse, forget or make things up."""
 
 import asyncio
+import socket
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from apprise import URLBase
 
 from couponry.core import emails
 from couponry.core.deliveries import Channel
 from couponry.core.limits import FAILURES_BEFORE_PROBE, MESSAGE_THREADS_PER_LANE
-from couponry.worker.delivery import messages, smtp
+from couponry.worker.delivery import messages, smtp, webhooks
 from tests.api.shop import Shop
-from tests.receiver import Receiver
+from tests.receiver import Exchange, Receiver
 from tests.worker.delivery.mailserver import MailServer
 from tests.worker.delivery.post import Post
 
@@ -196,3 +200,59 @@ def test_a_host_that_is_none_is_not_reached(post: Post, url: str) -> None:
     post.round()
     ((state, problem),) = post.rows("state", "problem")
     assert (state, problem in {"there is no such host", "no SMTP answer: ConnectError"}) == ("waiting", True)
+
+
+def test_a_gateway_that_never_ends_its_answer_is_hung_up_on(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drip(exchange: Exchange) -> None:
+        exchange.send_response(200)
+        exchange.send_header("Content-Length", "1000000")
+        exchange.end_headers()
+        with suppress(OSError):
+            while not exchange.server.released.wait(0.1):
+                exchange.wfile.write(b"x")
+
+    monkeypatch.setattr(messages, "MESSAGE_WORD_MS_MAX", 1_000)
+    with Receiver(drip) as gateway:
+        post.shop.set(smsUrl=f"xml://127.0.0.1:{gateway.server_port}/")
+        post.put(Channel.SMS, 1, address="919812300001", body="Hello")
+        began_s = time.monotonic()
+        post.round()
+        assert time.monotonic() - began_s < 10
+        gateway.released.set()
+    assert post.rows("state", "attempts") == [("waiting", 1)]
+
+
+def test_a_name_that_means_another_address_a_moment_later_gains_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    post = Post(shop, allowed=())
+    look_up, asked = socket.getaddrinfo, []
+
+    def rebound(host: Any, *args: Any, **more: Any) -> Any:
+        if host != "rebound.example.com":
+            return look_up(host, *args, **more)
+        asked.append(host)
+        return look_up("93.184.216.34" if len(asked) == 1 else "127.0.0.1", *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebound)
+    with Receiver() as gateway:
+        shop.set(smsUrl=f"xml://rebound.example.com:{gateway.server_port}/")
+        post.put(Channel.SMS, 1, address="919812300001", body="Hello")
+        post.round()
+        assert (len(asked), gateway.sent) == (2, [])
+    assert post.rows("state") == [("waiting",)]
+
+
+@pytest.mark.parametrize("scheme", ["json", "xml"])
+def test_a_gateway_that_takes_long_has_its_word_heard(post: Post, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which Apprise by itself would not wait for, nor would we for a webhook."""
+    monkeypatch.setattr(URLBase, "socket_read_timeout", 0.3)
+    monkeypatch.setattr(webhooks, "WEBHOOK_MS_MAX", 300)
+
+    def slowly(exchange: Exchange) -> None:
+        time.sleep(0.8)
+        exchange.answer(200)
+
+    with Receiver(slowly) as gateway:
+        post.shop.set(smsUrl=f"{scheme}://127.0.0.1:{gateway.server_port}/")
+        post.put(Channel.SMS, 1, address="919812300001", body="Hello")
+        post.round()
+    assert post.rows("state", "attempts") == [("delivered", 1)]

@@ -25,7 +25,14 @@ from msgspec import Struct
 from couponry.core.deliveries import Channel, Due
 from couponry.core.emails import Email, email_from_body
 from couponry.core.event_ids import event_id
-from couponry.core.limits import MESSAGE_KEPT_MS, MESSAGE_THREADS_MAX, MESSAGE_THREADS_PER_LANE, QR_CACHE_MAX
+from couponry.core.limits import (
+    MESSAGE_HTTP_MS_MAX,
+    MESSAGE_KEPT_MS,
+    MESSAGE_THREADS_MAX,
+    MESSAGE_THREADS_PER_LANE,
+    MESSAGE_WORD_MS_MAX,
+    QR_CACHE_MAX,
+)
 from couponry.core.messages import opened, opening_ms
 from couponry.core.model import Org
 from couponry.core.qr import png
@@ -36,6 +43,7 @@ from couponry.outbound.gateways import anybody, own_place, plugin_of
 from couponry.worker.delivery.attempts import DELIVERED, Attempt
 from couponry.worker.delivery.json_gateway import ANYBODY, OF_THE_MESSAGE, JsonGateway, json_gateway
 from couponry.worker.delivery.smtp import REFUSED, Smtp
+from couponry.worker.delivery.tethers import Tether, Tethers
 from couponry.worker.delivery.webhooks import Posts
 
 T = TypeVar("T")
@@ -98,13 +106,27 @@ class Gateways:
         self.clock = clock
         self.complaints = Complaints()
         self._threads = ThreadPoolExecutor(MESSAGE_THREADS_MAX, "gateway")
+        self._tethers = Tethers(allowed)
+        self._tethered: set[Tether] = set()
         self._drawing = ThreadPoolExecutor(1, "qr")
         self._png = lru_cache(QR_CACHE_MAX)(png)
         self._tls: dict[bool, ssl.SSLContext] = {}
 
     async def run(self, work: Callable[[], T]) -> T:
-        """On a thread, until that ends: who gave up on one that goes on would send its message a second time."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        """On a thread, until that ends: who gave up on one that goes on would send its message a second time.
+
+        Its connections are cut when it lasts too long.
+        """
+        tether = self._tethers.tether()
+        self._tethered.add(tether)
+        try:
+            ended = asyncio.get_running_loop().run_in_executor(self._threads, self._tethers.run, tether, work)
+            done, _ = await asyncio.wait({ended}, timeout=MESSAGE_WORD_MS_MAX / 1000)
+            if not done:
+                tether.cut()
+            return await ended
+        finally:
+            self._tethered.discard(tether)
 
     async def drawn(self, mail: Email) -> Sequence[tuple[str, bytes]]:
         """The images of an e-mail."""
@@ -117,7 +139,10 @@ class Gateways:
         return self._tls[is_verified]
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more, and cut what is under way."""
+        for tether in self._tethered:
+            tether.cut()
+        self._tethers.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._drawing.shutdown(wait=False, cancel_futures=True)
         self.network.close()
@@ -225,6 +250,7 @@ class MessageTarget:
         plugin = plugin_of(self._url, address)
         if plugin is None:
             return Attempt(is_delivered=False, problem="the gateway knows no such address")
+        plugin.socket_read_timeout = max(plugin.socket_read_timeout, MESSAGE_HTTP_MS_MAX / 1000)
         if isinstance(what, str):
             is_sent = plugin.notify(body=what, body_format=NotifyFormat.TEXT)
         elif what.codes:  # its images are parts of an e-mail, which only SMTP lets us compose
