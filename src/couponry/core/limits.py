@@ -135,11 +135,13 @@ UPLOAD_FIELD_BYTES_MAX: Final = 16 * 1024
 UPLOAD_HEAD_BYTES_MAX: Final = 1024 * 1024
 UPLOAD_STEM_CHARS_MAX: Final = 100
 
-# Housekeeping. A range is one short statement; so many ranges of one table are looked at each time.
+# Housekeeping. A range is one short statement, of fewer rows where each stands in many indexes; one table's ranges are looked
+# at for so long each time.
 FILES_KEPT_DAYS: Final = 30
 VALIDATION_KEPT_MS: Final = 7 * DAY_MS
 PURGE_RANGE_ROWS: Final = 2_000
-PURGE_RANGES_AT_ONCE: Final = 2_000
+PURGE_DELIVERIES: Final = 250
+PURGE_MS_MAX: Final = 5 * MINUTE_MS
 WORKFLOWS_FORGOTTEN_AT_ONCE: Final = 500
 
 # Work beside the ledger.

@@ -20,6 +20,7 @@ from couponry.core.limits import (
     DELIVERY_KEPT_MS,
     DERIVED_IDEMPOTENCY_HOURS_MAX,
     HOUR_MS,
+    PURGE_DELIVERIES,
     PURGE_RANGE_ROWS,
     REMINDER_KEPT_MS,
     VALIDATION_KEPT_MS,
@@ -79,7 +80,7 @@ def forget_deliveries(database: Database, org_id: int, now_ms: int, after: int) 
     row, before_ms = t.delivery.c, now_ms - DELIVERY_KEPT_MS
     is_told = (row.created_ms < before_ms) & row.state.in_((DeliveryState.DELIVERED, DeliveryState.SKIPPED))
     is_dead = (row.done_ms < now_ms - DEAD_LETTER_KEPT_MS) & (row.state == DeliveryState.FAILED)
-    return _forget(database, org_id, row.id, after, is_told | is_dead, row.created_ms < before_ms)
+    return _forget(database, org_id, row.id, after, is_told | is_dead, row.created_ms < before_ms, PURGE_DELIVERIES)
 
 
 def forget_causes(database: Database, org_id: int, now_ms: int, after: int) -> Step:
@@ -173,13 +174,14 @@ def _forget(
     after: str | int,
     is_over: ColumnElement[bool],
     is_old: ColumnElement[bool] = true(),  # noqa: B008 - a constant
+    most: int = PURGE_RANGE_ROWS,
 ) -> Step:
     """Delete what is over in the next range of a key. Where keys grow with time, nothing is after a range that is not all old."""
     table = key.table
     assert isinstance(table, Table)
     here = (table.c.org_id == org_id, key > after)
     over, old = (case((condition, 1), else_=0) for condition in (is_over, is_old))
-    rows = select(key, over.label("over"), old.label("old")).where(*here).order_by(key).limit(PURGE_RANGE_ROWS).subquery()
+    rows = select(key, over.label("over"), old.label("old")).where(*here).order_by(key).limit(most).subquery()
     with database.reading() as tx:
         summed = select(func.count(), func.max(rows.c[key.name]), func.sum(rows.c.over), func.sum(rows.c.old))
         ((count, last, over_count, old_count),) = tx.rows(summed, {})
@@ -187,7 +189,7 @@ def _forget(
     if over_count:
         with database.writing() as tx:
             forgotten = tx.connection.execute(delete(table).where(*here, key <= last, is_over)).rowcount
-    return Step(forgotten, last if count == PURGE_RANGE_ROWS and old_count == count else None)
+    return Step(forgotten, last if count == most and old_count == count else None)
 
 
 def _derived_kept_ms(tx: ReadTransaction, org_id: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from couponry.core.limits import CHUNK_REST_FACTOR, DAY_MS, HOUR_MS, PURGE_RANGES_AT_ONCE
+from couponry.core.limits import CHUNK_REST_FACTOR, DAY_MS, HOUR_MS, PURGE_MS_MAX
 from couponry.store import purge, queue
 from couponry.store.engine import StoreError
 from couponry.worker.work import Desk
@@ -67,11 +67,9 @@ class Housekeeping:
 
 
 def _walk(name: str, org_id: int, step: Callable[[Any], purge.Step], after: Any, stop: Event) -> purge.Step:  # noqa: ANN401 - a key
-    """Range after range, up to a number."""
-    forgotten = 0
-    for _ in range(PURGE_RANGES_AT_ONCE):
-        if after is None or stop.is_set():
-            break
+    """Range after range, for a while."""
+    forgotten, ends_s, began_s = 0, time.monotonic() + PURGE_MS_MAX / 1000, 0.0
+    while after is not None and not stop.is_set() and began_s < ends_s:
         began_s = time.monotonic()
         try:
             done = step(after)
