@@ -22,6 +22,7 @@ from couponry.store import schema as t
 from couponry.store import sequencing
 from couponry.store.deliveries import Deliveries
 from couponry.store.engine import Database, StoreError
+from couponry.store.neighbours import WORKER
 from couponry.store.presence import Ownership
 from couponry.store.sequencing import REQUEST_CAUSES_MAX, Sequencer
 from tests.core.world import NOW, ORG, coupon, coupon_id, customer, redemption_id, series
@@ -81,7 +82,7 @@ def test_what_the_hook_is_just_told_of_is_left_alone(database: Database) -> None
         cause(2, "SideEffects", at_ms=NOW - SIDE_EFFECTS_LEFT_MS + 1, **about),
         cause(3, "CouponRedeem", **about),
     )
-    assert sequencer(database).step(ORG) == (2, frozenset(), True)
+    assert sequencer(database).step(ORG)[:3] == (2, frozenset(), True)
     assert placed(database) == [(1, "r1"), (2, "r3")]
 
 
@@ -187,6 +188,25 @@ def test_the_more_are_told_the_less_at_once(database: Database, monkeypatch: pyt
     happen(database, *(cause(n) for n in range(1, 11)), *(cause(n, "CouponRevoke") for n in range(11, 21)))
     mine = sequencer(database)
     assert [mine.step(ORG).causes for _ in range(4)] == [4, 4, 6, 6]  # two of an issue, nothing of a revocation
+
+
+def test_whether_others_write_is_known_while_there_is_more(database: Database) -> None:
+    """What one worker's jobs write is none of others'."""
+    open_shop(database)
+    happen(database, *(cause(n) for n in range(1, 8)))
+    with closing(Database(database.url, is_keyed=True, name=WORKER, has_one_writer=True)) as own:
+        mine = sequencer(own)
+        assert not mine.step(ORG, most=2).others_write
+        with own.writing() as tx:
+            tx.connection.execute(insert(t.outbox), [cause(8)])
+        assert not mine.step(ORG, most=2).others_write
+        with database.writing() as tx:
+            tx.connection.execute(insert(t.outbox), [cause(9)])
+            if database.is_sqlite:
+                tx.connection.commit()
+            assert mine.step(ORG, most=2).others_write
+        last = mine.step(ORG)
+        assert (last.others_write, last.is_all) == (False, True)
 
 
 def test_codes_are_told_first_and_bulk_last(database: Database) -> None:

@@ -7,6 +7,7 @@ commits, since whoever gives them waits for the one before: a reader who has see
 new.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -33,6 +34,7 @@ from couponry.store.bulk.inserts import insert_many
 from couponry.store.deliveries import hold_chains, last_of_chains, only
 from couponry.store.dialect import Dialect, Trouble
 from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
+from couponry.store.neighbours import others_write
 from couponry.store.rows import LABEL_COLUMNS, ORG_COLUMNS, org_from_rows
 from couponry.store.statements import Row, org_parameter
 from couponry.store.telling import CAUSE_COLUMNS, FactReads, cause_from_row
@@ -64,11 +66,16 @@ REQUEST_CAUSES_MAX: Final = len(_REDEEM) * REDEEM_ITEMS_MAX
 
 
 class Sequenced(NamedTuple):
-    """How many causes got their positions, and which targets something new waits for. `is_all`: there were no more."""
+    """How many causes got their positions, and which targets something new waits for. `is_all`: there were no more.
+
+    `write_s` is how long others could not write on SQLite; `others_write` whether any do, which is asked while there is more.
+    """
 
     causes: int
     target_ids: frozenset[int]
     is_all: bool
+    write_s: float = 0
+    others_write: bool = False
 
 
 class _Batch(NamedTuple):
@@ -101,10 +108,14 @@ class Sequencer:
             causes = found[: _at_once(found, most, Counter(name for webhook in webhooks for name in webhook.event_names))]
             facts = self._facts.facts(tx, org_id, causes, now_ms)
         batch = _Batch(first, causes, self._made(org, causes, facts, webhooks), now_ms)
+        is_all = len(causes) == len(found)
         with self._database.writing() as tx:
+            began_s = time.perf_counter()
+            do_others = not is_all and others_write(tx)
             self._statements.write(tx, org_id, batch)
-        waiting = (each.target_id for each in batch.deliveries if each.state is DeliveryState.WAITING)
-        return Sequenced(len(causes), frozenset(waiting), is_all=len(causes) == len(found))
+        write_s = time.perf_counter() - began_s
+        waiting = frozenset(each.target_id for each in batch.deliveries if each.state is DeliveryState.WAITING)
+        return Sequenced(len(causes), waiting, is_all, write_s, do_others)
 
     def _made(self, org: Org, causes: Sequence[Cause], facts: Facts, webhooks: Sequence[Webhook]) -> list[NewDelivery]:
         """The deliveries; one cause that nothing can be made of must not stop all that come after it."""
@@ -137,8 +148,9 @@ class _Statements:
         self._chains = last_of_chains(dialect, is_repeat=False)
 
     def new_causes(self, tx: ReadTransaction, org_id: int, now_ms: int, most: int) -> list[Cause]:
-        """The first without a position, by rank and time, and one more if there is."""
-        asked = {"org": org_id, "young": now_ms - SIDE_EFFECTS_LEFT_MS, "most": most + 1}
+        """The first without a position, by rank and time, and one more if there is, or what may belong to one request."""
+        more = 1 if most > REQUEST_CAUSES_MAX else REQUEST_CAUSES_MAX
+        asked = {"org": org_id, "young": now_ms - SIDE_EFFECTS_LEFT_MS, "most": most + more}
         return [cause_from_row(row) for row in tx.read(self._new, asked)]
 
     def org(self, tx: ReadTransaction, org_id: int) -> Org | None:

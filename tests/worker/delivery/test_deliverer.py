@@ -11,6 +11,7 @@ from couponry.store.engine import Database
 from couponry.store.presence import Ownership
 from couponry.worker.delivery import deliverer as module
 from couponry.worker.delivery.deliverer import Deliverer
+from couponry.worker.delivery.org import OrgDelivery
 from tests.api.shop import Shop
 from tests.receiver import Receiver
 from tests.store.outboxes import cause, happen
@@ -45,6 +46,24 @@ def test_stopping_before_anything_happened(shop: Shop) -> None:
     deliverer.start()
     deliverer.stop()
     assert not deliverer._thread.is_alive()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_a_backlog_leaves_time_to_those_who_write(shop: Shop) -> None:
+    """Prevents tills that wait for the database while a million messages are made. SQLite knows who wrote just before."""
+    with closing(Database(shop.database.url, is_keyed=True, has_one_writer=True)) as keyed:
+        post = Post(shop, database=keyed)
+        happen(shop.database, *(cause(n, at_ms=shop.clock() + n, org_id=shop.org_id) for n in range(1, 1601)))
+        serials = iter(range(2001, 2100))
+
+        async def look(org: OrgDelivery) -> None:
+            assert await org.turn() == 0
+            for _ in range(2):
+                happen(shop.database, cause(next(serials), at_ms=shop.clock() + 999, org_id=shop.org_id))
+                assert (await org.turn() or 0) > 0
+            assert await org.turn() == 0
+
+        post.run(look)
 
 
 class Breaking(Ownership):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 
 from couponry.core.deliveries import Channel, Due, Outcome, Webhook
-from couponry.core.limits import DELIVERY_CHUNK_ROWS, ORG_LOOK_MS_MIN
+from couponry.core.limits import CAUSES_AT_ONCE, CAUSES_AT_ONCE_MIN, DELIVERY_CHUNK_ROWS, ORG_LOOK_MS_MIN
 from couponry.core.org_settings import OrgSettings
 from couponry.store.deliveries import Deliveries, Overdue, Place, abandon, overdue, targets
 from couponry.store.engine import Database, ReadTransaction, StoreError, WriteTransaction
@@ -20,6 +20,7 @@ from couponry.store.sequencing import Sequencer
 from couponry.store.webhooks import list_webhooks
 from couponry.worker.delivery.attempts import Target
 from couponry.worker.delivery.lane import Health, Lane
+from couponry.worker.pace import Pace
 
 log = structlog.get_logger()
 
@@ -127,6 +128,8 @@ class OrgDelivery:
         self._chance = chance
         self._running: dict[int, _Running] = {}
         self._healths: dict[int, tuple[Webhook | str, Health]] = {}
+        self._rest_ms = 0
+        self._pace = Pace(self._rest, least=CAUSES_AT_ONCE_MIN, most=CAUSES_AT_ONCE)
 
     @property
     def is_busy(self) -> bool:
@@ -138,7 +141,9 @@ class OrgDelivery:
 
         Raises StoreError.
         """
-        sequenced = await self._store.call(lambda: self._sequencer.step(self._org_id))
+        sequenced = await self._store.call(lambda: self._sequencer.step(self._org_id, self._pace.rows))
+        self._rest_ms = 0
+        self._pace.went(sequenced.causes, sequenced.write_s, others_work=sequenced.others_write)
         waiting = await self._store.read(self._waiting)
         now_ms = self._clock()
         later: list[int] = []
@@ -147,8 +152,12 @@ class OrgDelivery:
             if target_id not in self._running:
                 later.append(max(due_ms - now_ms, ORG_LOOK_MS_MIN))
         if not sequenced.is_all:
-            return 0
+            return self._rest_ms
         return ORG_LOOK_MS_MIN if sequenced.causes or self._running else min(later, default=None)
+
+    def _rest(self, seconds: float) -> None:
+        """Leave that time to others before the next causes."""
+        self._rest_ms = round(seconds * 1000)
 
     def stop(self) -> None:
         """Begin nothing more."""
