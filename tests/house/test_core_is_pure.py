@@ -44,6 +44,7 @@ ALLOWED: Final = frozenset(
         "types",
         "typing",
         "unicodedata",
+        "zlib",
         "zoneinfo",
     }
 )
