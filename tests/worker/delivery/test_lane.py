@@ -1,19 +1,22 @@
 """A lane by what its target answers, which here is said at once."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 
 import pytest
 
-from couponry.core.deliveries import Due
+from couponry.core.deliveries import Channel, Due
 from couponry.core.limits import FAILURES_BEFORE_PROBE, HOUR_MS
+from couponry.core.telling import OTP_MESSAGE
 from couponry.store import deliveries
 from couponry.worker.delivery import lane
 from couponry.worker.delivery.attempts import DELIVERED, Attempt
 from couponry.worker.delivery.lane import Health, Lane
-from couponry.worker.delivery.org import LaneRows, Store
+from couponry.worker.delivery.org import LaneRows, OrgDelivery, Store
 from tests.api.shop import Shop
-from tests.worker.delivery.post import Post
+from tests.receiver import Exchange, Receiver, answering, hanging
+from tests.worker.delivery.post import VAULT, Post
 
 HOOK = 5
 
@@ -127,3 +130,29 @@ def test_a_lane_has_only_so_much_text_in_hand(shop: Shop, monkeypatch: pytest.Mo
     post.put(HOOK, *range(1, 21), body="x" * 300, body_chars=300)
     run(post, place, Health())
     assert (len(place.sent), max(place.fetched)) == (20, 3)
+
+
+def test_a_code_does_not_wait_for_a_campaign(shop: Shop) -> None:
+    """Whose gateway, which is that of codes too, takes its time, and whose messages were there before."""
+    campaign = b"Buy now"
+
+    def behave(exchange: Exchange) -> None:
+        (hanging if campaign in exchange.server.sent[-1].body else answering(200))(exchange)
+
+    post = Post(shop)
+    with Receiver(behave) as gateway:
+        shop.set(smsUrl=f"json://127.0.0.1:{gateway.server_port}/sms")
+        post.put(Channel.SMS, *[None] * 20, address="919812300001", body=campaign.decode())
+        sealed = b64encode(VAULT.seal(shop.org_id, 777, "123456")).decode()
+        post.put(Channel.OTP_SMS, None, address="919812300001", body=sealed, event=OTP_MESSAGE, outbox_id=777)
+
+        async def look(org: OrgDelivery) -> None:
+            async with asyncio.timeout(20):
+                while ("delivered",) not in post.rows("state"):
+                    await org.turn()
+            org.stop()
+            gateway.released.set()
+
+        post.run(look)
+    assert [state for (state,) in post.rows("state")].count("delivered") == 1
+    assert "123456" in [sent.message["message"] for sent in gateway.sent]
