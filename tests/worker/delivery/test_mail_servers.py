@@ -191,6 +191,14 @@ def test_a_mail_server_named_apart_from_its_domain_is_judged(shop: Shop) -> None
     assert post.rows("state", "problem") == [("waiting", "the gateway's address may not be reached")] * 2
 
 
+@pytest.mark.parametrize("url", ["json://[::1", "nonsense", "mailto://127.0.0.1?from=no+address&to={to}@x.example.com"])
+def test_urls_that_cannot_be_used(post: Post, url: str) -> None:
+    post.shop.set(smsUrl=url)
+    post.put(Channel.SMS, 1, address="919812300001", body="Hello")
+    post.round()
+    assert post.rows("state", "attempts") == [("waiting", 1)]
+
+
 @pytest.mark.parametrize(
     "url", ["form://no.such.host.invalid/", "mailto://no.such.host.invalid?from=shop@example.com&to={to}@x.example.com"]
 )

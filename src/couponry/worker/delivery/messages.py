@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
 import httpcore
+import structlog
 from apprise import NotifyFormat
 from apprise.plugins.email import NotifyEmail
 from msgspec import Struct
@@ -47,6 +48,8 @@ from couponry.worker.delivery.tethers import Tether, Tethers
 from couponry.worker.delivery.webhooks import Posts
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 _AT_ITS_HOURS: Final = frozenset({Channel.SMS, Channel.EMAIL})
 """What customers are sent unasked for: not at night."""
@@ -173,7 +176,11 @@ class MessageTarget:
     async def prepare(self, dues: Sequence[Due]) -> None:
         """Learn what the URL means, and which of these are still to be sent, at which hours."""
         if not self._is_read:
-            self._plugin, named = await self._gateways.run(self._read)
+            try:
+                self._plugin, named = await self._gateways.run(self._read)
+            except Exception as error:  # noqa: BLE001 - whatever a plugin of Apprise makes of somebody's URL, which it may name
+                log.warning("gateway_unusable", org_id=self._org_id, reason=type(error).__name__)
+                self._plugin = named = None
             self._json = json_gateway(named, self._gateways.posts)
             self._smtp = self._mail_server()
             if self._smtp and self._channel.is_sms:
@@ -242,7 +249,11 @@ class MessageTarget:
             return _NOT_THERE
         except ValueError:
             return _UNUSABLE
-        return await self._gateways.run(lambda: self._notified(address, what))
+        try:
+            return await self._gateways.run(lambda: self._notified(address, what))
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("gateway_broken", org_id=self._org_id, reason=type(error).__name__)
+            return Attempt(is_delivered=False, is_passing=True, problem=f"the gateway's plugin failed: {type(error).__name__}")
 
     def _notified(self, address: str, what: Email | str) -> Attempt:
         """Through Apprise, with the address in the URL."""

@@ -152,25 +152,25 @@ class Smtp:
 
     async def _connected(self) -> SMTP:
         assert self._place, "a mail server has a host"
+        tls = None if self._mode == "insecure" else await self._tls(self._is_verified)
         dialled = await self._dialled(*self._place)
-        is_tls = self._mode != "insecure"
+        smtp = SMTP(
+            hostname=self._place.host,
+            sock=dialled,
+            local_hostname=_literal(dialled),
+            timeout=None,
+            use_tls=self._mode == "ssl",
+            start_tls=self._mode == "starttls",
+            tls_context=tls,
+            username=self._user if self._password else None,
+            password=self._password if self._user else None,
+        )
         try:
-            smtp = SMTP(
-                hostname=self._place.host,
-                sock=dialled,
-                local_hostname=_literal(dialled),
-                timeout=None,
-                use_tls=self._mode == "ssl",
-                start_tls=self._mode == "starttls",
-                tls_context=await self._tls(self._is_verified) if is_tls else None,
-                username=self._user if self._password else None,
-                password=self._password if self._user else None,
-            )
             await smtp.connect()
             if smtp.is_ehlo_or_helo_needed:
                 await _greet(smtp)
         except BaseException:
-            dialled.close()
+            smtp.close()
             raise
         return smtp
 
