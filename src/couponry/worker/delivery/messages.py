@@ -189,6 +189,8 @@ class MessageTarget:
         if self._channel is not Channel.CONTACTS:
             judged = await self._judge(self._org_id, dues)
             self._org = judged.org
+            for due in dues:  # one that was fetched before, and not taken, may be wanted again
+                self._unwanted.pop(due.id, None)
             self._unwanted |= judged.unwanted
 
     async def send(self, due: Due) -> Attempt:
