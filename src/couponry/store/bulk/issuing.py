@@ -28,7 +28,7 @@ from couponry.store.bulk.inserts import insert_alike
 from couponry.store.dialect import Dialect, Trouble
 from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
 from couponry.store.neighbours import commit_lazily, hold_customers
-from couponry.store.rows import coupon_from_row, org_from_rows, series_from_text
+from couponry.store.rows import coupon_from_row, org_from_rows
 from couponry.store.selects import IDENTIFIERS, STANDING_COLUMNS, Selects
 from couponry.store.serials import COUPON, OUTBOX, reserve
 from couponry.store.statements import Row, org_parameter
@@ -103,15 +103,12 @@ class Issuer:
         org = org_from_rows(row, tx.read(self._selects.labels, {"org": org_id}))
         if org is None:
             return Code.ORG_MISCONFIGURED
-        heads = self._selects.heads.rows(tx, org_id, [(series_id,)])
-        if not heads:
+        found = self._selects.series_now(tx, org_id, series_id, now_ms)
+        if found is None:
             return Code.UNKNOWN_SERIES
-        ((_, version, state, ends_ms),) = heads
-        terms = self._selects.terms.rows(tx, org_id, [(series_id, version)])
-        series = series_from_text(*terms[0]) if terms else None
+        series, is_halted = found
         if series is None:
             return Code.SERIES_UNREADABLE
-        is_halted = bool(state) and (state != "ACTIVE" or (ends_ms or now_ms) < now_ms)
         return rules.series_refusal(rules.Offering(series, is_halted, now_ms)) or Offered(org, series)
 
     def people(self, tx: ReadTransaction, org_id: int, kind: str, values: Sequence[Any]) -> dict[Any, Person]:
