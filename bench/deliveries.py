@@ -30,9 +30,10 @@ from bench.server import STOP_SECONDS_MAX, Couponry
 from couponry.core import emails
 from couponry.core.deliveries import Channel, Webhook
 from couponry.core.validation import Vault
+from couponry.core.webhook_drafts import Draft
 from couponry.store import schema as t
 from couponry.store.engine import Database
-from couponry.store.webhooks import Draft, Names, create_webhook
+from couponry.store.webhooks import Names, create_webhook
 from tests.databases import PostgresServer, fresh_sqlite, postgresql_binary
 
 SIZE: Final = Size(customers=1_000, series=5, coupons=1_000)
@@ -40,6 +41,8 @@ KEPT_DELIVERIES_MIN: Final = 10_000
 POLL_S: Final = 0.1
 SECONDS_MAX: Final = 600
 EVENT: Final = json.dumps({"eventName": "CouponIssue", "data": "x" * 700})
+Body = Callable[[int], str]
+"""What the delivery of a serial number says."""
 TEXT: Final = "Hello Mira, your voucher H4TQ9ZKM is valid until 31-03-2031. Show it at any till."
 
 
@@ -115,11 +118,11 @@ def run(count: int, kinds: Sequence[str], folder: Path, server: PostgresServer, 
             installation.couponry.run(*org, f"emailUrl=mailto://127.0.0.1:{smtp}?from=shop@example.com")
             with closing(Database(url)) as database:
                 webhook_id = _webhook(database, installation, f"http://127.0.0.1:{http}/hook")
-                plain = emails.plain("Your voucher", TEXT).body()
                 for name, target, address, body in (
-                    ("webhook", webhook_id, None, EVENT),
-                    ("SMS over HTTP", Channel.SMS, "919812300001", TEXT),
-                    ("e-mail over SMTP", Channel.EMAIL, "mira@example.com", plain),
+                    ("webhook", webhook_id, None, lambda _: EVENT),
+                    ("SMS over HTTP", Channel.SMS, "919812300001", lambda _: TEXT),
+                    ("e-mail over SMTP", Channel.EMAIL, "mira@example.com", _plain),
+                    ("e-mail with a QR code of its own", Channel.EMAIL, "mira@example.com", _with_code),
                 ):
                     _put(database, installation.org_id, len(measured) * count, count, target, address, body)
                     installation.couponry.settle()
@@ -128,6 +131,14 @@ def run(count: int, kinds: Sequence[str], folder: Path, server: PostgresServer, 
                     measured.append(one)
     _keep(count, measured, results)
     return 0
+
+
+def _plain(_serial: int) -> str:
+    return emails.plain("Your voucher", TEXT).body()
+
+
+def _with_code(serial: int) -> str:
+    return emails.about_coupons("Your voucher", TEXT, [f"H4{serial:06}"]).body()
 
 
 def _webhook(database: Database, installation: Installation, url: str) -> int:
@@ -143,16 +154,19 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _put(database: Database, org_id: int, first: int, count: int, target_id: int, address: str | None, body: str) -> None:
+def _put(database: Database, org_id: int, first: int, count: int, target_id: int, address: str | None, body: Body) -> None:
     """So many that are due, about a thousand customers in turn."""
     now_ms = _now_ms()
-    row = {"org_id": org_id, "event": "CouponIssue", "target_id": target_id, "address": address, "body": body}
+    row = {"org_id": org_id, "event": "CouponIssue", "target_id": target_id, "address": address}
     row |= {"state": "waiting", "attempts": 0, "next_ms": now_ms, "created_ms": now_ms, "since_ms": now_ms}
     row |= {"problem": "", "request_id": "", "ref_id": ""}
     with database.writing() as tx:
         for start in range(first, first + count, 10_000):
             ids = range(start + 1, min(start + 10_000, first + count) + 1)
-            rows = [{**row, "id": serial, "outbox_id": serial, "customer_id": serial % 1_000 + 1} for serial in ids]
+            rows = [
+                {**row, "id": serial, "outbox_id": serial, "customer_id": serial % 1_000 + 1, "body": body(serial)}
+                for serial in ids
+            ]
             tx.connection.execute(insert(t.delivery), rows)
 
 

@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import Final
 
 from bench.installation import Installation
 from bench.machine import machine, short_name, versions
-from bench.server import STOP_SECONDS_MAX, Couponry
+from bench.server import Couponry, stop
 from couponry.core.jobs import ENDED, Job, JobState
 from couponry.store.engine import Database
 from couponry.store.jobs import Draft, create_job, read_job
@@ -94,12 +93,7 @@ def working(couponry: Couponry, files: Path) -> Iterator[int]:
     try:
         yield process.pid
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process)
 
 
 def peak_mib_of(pid: int) -> float:

@@ -57,12 +57,7 @@ class Couponry:
             yield
         finally:
             self.pid = None
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            stop(process)
 
     def differences(self) -> str:
         """What `couponry doctor` finds wrong with the counters; nothing, hopefully."""
@@ -121,6 +116,16 @@ class Couponry:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.05)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """In order, or by force if it takes too long."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _command(*parts: str) -> list[str]:

@@ -20,6 +20,7 @@ from couponry.api import server
 from couponry.api.app import App, Receive, Send, application
 from couponry.api.attribution import Attribution
 from couponry.api.authentication import Authenticator
+from couponry.api.gate import DEMO_MAILBOX
 from couponry.api.hooks import Issuing, Redeeming
 from couponry.api.parts import Parts
 from couponry.api.tokens import Tokens
@@ -64,6 +65,8 @@ curl -u {till}:{secret} '{url}/v2/coupon/is_redeemable?code={code}&mobile={mobil
 curl -u {till}:{secret} {url}/v2/coupon/redeem -H 'Content-Type: application/json' -d '{body}'
 # redeem again: refused, because the coupon is used
 curl -u {till}:{secret} {url}/v2/coupon/redeem -H 'Content-Type: application/json' -d '{body}'
+# issue, and see the SMS at {url}{mailbox} ("email":"{email}" instead of the mobile: an e-mail with a QR code)
+curl -u {till}:{secret} {url}/v2/coupon/issue -H 'Content-Type: application/json' -d '{issue}'
 """
 _CONSOLE: Final = """\
 
@@ -73,6 +76,7 @@ Sign in as {admin} (everything), {marketer}, {support} or {auditor}; password: {
 _BODY: Final = (
     '{{"redemptionRequestList":[{{"code":"{code}"}}],"user":{{"mobile":"{mobile}"}},"transactionNumber":"","billAmount":1800}}'
 )
+_ISSUE: Final = '{{"seriesId":{series_id},"customer":{{"mobile":"{mobile}"}}}}'
 
 WORKER_NICENESS: Final = 10
 """Background work waits for a processor that a request wants."""
@@ -130,13 +134,13 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
         os.nice(WORKER_NICENESS)
     _collect_garbage_rarely()
     secret = settings.secret_key.encode()
-    connections = limits.JOBS_AT_ONCE + 2
+    connections = limits.JOBS_AT_ONCE + 2 + limits.DELIVERY_STORE_THREADS
     database = Database(settings.database_url, connections=connections, is_keyed=True, name=WORKER, has_one_writer=True)
     desk = Desk(database, Folder(settings.files_dir), now_ms, secret)
     presence = Presence(Database(settings.database_url, connections=1), secrets.token_hex(8))
     deliverer = Deliverer(
         DelivererParts(
-            database=Database(settings.database_url, connections=limits.DELIVERY_STORE_THREADS, is_keyed=True),
+            database=database,  # the same, or jobs would take what it writes for a till's, and go slowly
             ownership=Ownership(Database(settings.database_url, connections=1)),
             fan_out=FanOut(Vault(secret), single_coupon_only=settings.events_single_coupon_only),
             vault=Vault(secret),
@@ -153,10 +157,10 @@ def work(settings: Settings, lifeline: int | None = None) -> None:
 
 
 def _how_to_try(offer: demo_data.Offer, url: str) -> str:
-    sent = {"code": offer.code, "mobile": offer.mobile}
-    tried = _TRY_IT.format(
-        url=url, till=offer.till, password=demo_data.PASSWORD, secret=offer.secret, body=_BODY.format(**sent), **sent
-    )
+    sent = {"code": offer.code, "mobile": offer.mobile, "series_id": offer.series_id}
+    bodies = {"body": _BODY.format(**sent), "issue": _ISSUE.format(**sent)}
+    login = {"till": offer.till, "password": demo_data.PASSWORD, "secret": offer.secret}
+    tried = _TRY_IT.format(url=url, mailbox=DEMO_MAILBOX, email=offer.email, **login, **bodies, **sent)
     people = {role: demo_data.email_of(role) for role in ROLES}
     return tried + _CONSOLE.format(url=url, root=CONSOLE, password=demo_data.CONSOLE_PASSWORD, **people)
 
@@ -202,57 +206,53 @@ def worker(
     back_office = BackOffice(Database(settings.database_url, is_keyed=True))
     signer = Signer(settings.secret_key.encode())
     sender = Sender(signer, settings.allowed_private_networks, clock, secrets.SystemRandom().random)
-    vault, folder, request_ids = Vault(options.secret), Folder(settings.files_dir), telemetry.RequestIds(secrets.token_hex(6))
-    new_code, new_webhook_names = lambda: secrets.token_hex(5).upper(), lambda: Names(secrets.token_hex(12), str(uuid.uuid4()))
-    api = application(
-        Parts(
-            ledger=ledger,
-            issuing=Issuing(ledger, Gateways(settings.allowed_private_networks, clock)),
-            redeeming=Redeeming(ledger, back_office, sender, lambda: secrets.token_hex(12)),
-            authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies, options.secret),
-            attribution=Attribution(directory, clock),
-            tokens=tokens,
-            vault=vault,
-            signer=signer,
-            allowed_networks=settings.allowed_private_networks,
-            folder=folder,
-            wires=Wires(code_as_string=settings.v11_code_as_string, http_always_200=settings.v11_http_always_200),
-            back_office=back_office,
-            clock=clock,
-            new_code=new_code,
-            new_validation_code=lambda: (
-                f"{secrets.randbelow(10**limits.VALIDATION_CODE_DIGITS):0{limits.VALIDATION_CODE_DIGITS}}"
-            ),
-            new_webhook_names=new_webhook_names,
-            is_demo=is_demo,
-            metrics=metrics,
-            request_ids=request_ids,
-            rate_limits=settings.rate_limits,
-            announce=announce,
-            on_stop=directory.close,
-        )
+    parts = Parts(
+        ledger=ledger,
+        issuing=Issuing(ledger, Gateways(settings.allowed_private_networks, clock)),
+        redeeming=Redeeming(ledger, back_office, sender, lambda: secrets.token_hex(12)),
+        authenticator=Authenticator(directory, tokens, clock, settings.trusted_proxies, options.secret),
+        attribution=Attribution(directory, clock),
+        tokens=tokens,
+        vault=Vault(options.secret),
+        signer=signer,
+        allowed_networks=settings.allowed_private_networks,
+        folder=Folder(settings.files_dir),
+        wires=Wires(code_as_string=settings.v11_code_as_string, http_always_200=settings.v11_http_always_200),
+        back_office=back_office,
+        clock=clock,
+        new_code=lambda: secrets.token_hex(5).upper(),
+        new_validation_code=lambda: f"{secrets.randbelow(10**limits.VALIDATION_CODE_DIGITS):0{limits.VALIDATION_CODE_DIGITS}}",
+        new_webhook_names=lambda: Names(secrets.token_hex(12), str(uuid.uuid4())),
+        is_demo=is_demo,
+        metrics=metrics,
+        request_ids=telemetry.RequestIds(secrets.token_hex(6)),
+        rate_limits=settings.rate_limits,
+        announce=announce,
+        on_stop=directory.close,
     )
-    console = console_app.application(
-        ConsoleParts(
-            ledger=ledger,
-            back_office=back_office,
-            folder=folder,
-            passwords=PasswordChecks(clock),
-            vault=vault,
-            signer=signer,
-            secret=options.secret,
-            metrics=metrics,
-            request_ids=request_ids,
-            clock=clock,
-            new_token=lambda: secrets.token_urlsafe(32),
-            new_code=new_code,
-            new_webhook_names=new_webhook_names,
-            allowed_networks=settings.allowed_private_networks,
-            trusted_proxies=settings.trusted_proxies,
-            is_demo=is_demo,
-        )
+    return Site(application(parts), console_app.application(_for_console(parts, settings, options.secret)))
+
+
+def _for_console(parts: Parts, settings: Settings, secret: bytes) -> ConsoleParts:
+    """The console's parts: those of the API, and a few of its own."""
+    return ConsoleParts(
+        ledger=parts.ledger,
+        back_office=parts.back_office,
+        folder=parts.folder,
+        passwords=PasswordChecks(parts.clock),
+        vault=parts.vault,
+        signer=parts.signer,
+        secret=secret,
+        metrics=parts.metrics,
+        request_ids=parts.request_ids,
+        clock=parts.clock,
+        new_token=lambda: secrets.token_urlsafe(32),
+        new_code=parts.new_code,
+        new_webhook_names=parts.new_webhook_names,
+        allowed_networks=settings.allowed_private_networks,
+        trusted_proxies=settings.trusted_proxies,
+        is_demo=parts.is_demo,
     )
-    return Site(api, console)
 
 
 class Site:

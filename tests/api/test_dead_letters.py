@@ -10,6 +10,7 @@ from couponry.core.deliveries import Channel
 from couponry.main import worker
 from couponry.settings import Settings
 from couponry.store import demo, registry
+from couponry.store import schema as t
 from tests.api.admins import Admin
 from tests.api.holdings import coupon_id, series_id
 from tests.api.shop import NOW_MS, Front, Shop
@@ -19,7 +20,7 @@ from tests.api.test_event_log import Told
 LETTERS: Final = "/dead-letters"
 KEYS: Final = [
     *("id", "event", "eventId", "target", "to", "customerId", "couponId", "status", "problem", "httpStatus", "attempts"),
-    *("happenedAt", "triedAt", "doneAt", "nextAt", "requestId", "refId"),
+    *("happenedAt", "triedAt", "doneAt", "nextAt", "sms", "requestId", "refId"),
 ]
 
 
@@ -129,6 +130,7 @@ def test_what_was_sent_about_a_coupon(shop: Shop, front: Front, admin: Admin) ->
         "couponId": coupon_id(shop, code),
         "nextAt": "2031-03-10T18:20:00+05:30",
     }
+    assert message["sms"] == {"encoding": "GSM-7", "characters": len(code), "units": len(code), "segments": 1}
     attempt(shop, Channel.SMS, is_delivered=False, http_status=None, problem="the gateway says no")
     (message,) = listed(admin, path)["items"]
     assert (message["status"], message["problem"], message["doneAt"][:19]) == (
@@ -147,16 +149,27 @@ def test_the_mailbox(shop: Shop, front: Front, admin: Admin) -> None:
     tell(shop)
     secret, message = listed(admin, "/mailbox")["items"]
     assert (secret["event"], secret["to"], secret["text"]) == ("OtpMessage", "919812300001", None)
-    assert {name: message[name] for name in ("channel", "to", "subject", "text", "codes", "status")} == {
+    assert {name: message[name] for name in ("channel", "to", "subject", "text", "codes", "sms", "status")} == {
         "channel": "sms",
         "to": "919812300002",
         "subject": None,
         "text": code,
         "codes": [],
+        "sms": {"encoding": "GSM-7", "characters": len(code), "units": len(code), "segments": 1},
         "status": "queued",
     }
-    assert listed(admin, "/mailbox", limit=1)["items"] == [secret]
+    assert (secret["sms"], listed(admin, "/mailbox", limit=1)["items"]) == (None, [secret])
     assert front.ask("GET", "/demo/mailbox", auth=None).status_code == 404
+
+
+def test_the_mailbox_has_what_contacts_are_sent(shop: Shop, admin: Admin) -> None:
+    shop.set(contactEmails="owner@example.com")
+    about = {"subject_id": series_id(shop, "MON"), "request_id": "r", "created_ms": shop.clock()}
+    shop.add(t.outbox, id=5, event="OfferExpiry", **about)
+    tell(shop)
+    (message,) = listed(admin, "/mailbox")["items"]
+    assert (message["channel"], message["to"], message["sms"]) == ("email", "owner@example.com", None)
+    assert message["subject"].startswith("Monsoon 15")
 
 
 def test_the_demo_shows_its_messages(shop: Shop) -> None:
@@ -189,6 +202,7 @@ def test_the_page_believes_nobody() -> None:
         subject=hostile,
         text=hostile,
         codes=["A-1"],
+        sms=None,
         status="failed",
         problem=hostile,
         customer_id=1,

@@ -190,6 +190,23 @@ def test_streams_are_few_and_make_room(shop: Shop, front: Front, admin: Admin) -
     assert listener.status == 200
 
 
+def test_streams_that_begin_at_once_are_no_more(shop: Shop, front: Front, admin: Admin) -> None:
+    """All were let in before the first of them had its place."""
+
+    async def burst() -> list[bool]:
+        crowd = [Listener(front, admin, 1, {}, "cursor=latest") for _ in range(EVENT_STREAMS_PER_ORG_MAX + 3)]
+        tasks = [asyncio.create_task(each.listen()) for each in crowd]
+        _, waiting = await asyncio.wait(tasks, timeout=1)
+        assert {each.status for each in crowd} == {200}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return [each.began.is_set() for each in crowd]
+
+    redeem(shop, front)
+    assert sum(front.run(burst())) == EVENT_STREAMS_PER_ORG_MAX
+
+
 def test_streams_end_with_the_server(shop: Shop, admin: Admin) -> None:
     """A stream that went on would hold up the drain until it is killed."""
     with shop.front() as leaving:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from couponry.core.status import Code
+from couponry.core.telling import Rank
 from couponry.core.validation import DEFAULT_TEMPLATE, Channel, Message, Vault
 from couponry.store import doctor, registry
 from couponry.store import schema as t
@@ -102,6 +103,7 @@ def test_each_code_leaves_through_the_outbox(shop: Shop, front: Front) -> None:
     (event,) = rows(shop.database, t.outbox, shop.org_id)
     (otp,) = rows(shop.database, t.otp, shop.org_id)
     assert (event["event"], event["subject_id"], event["customer_id"]) == ("OtpMessage", created, otp["customer_id"])
+    assert event["rank"] == Rank.AT_ONCE
     assert msgspec.json.decode(otp["message"], type=Message) == Message((Channel("mobile", MIRA["mobile"]),), DEFAULT_TEMPLATE)
 
 

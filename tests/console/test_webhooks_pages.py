@@ -116,9 +116,21 @@ def test_others_see_or_do_not(shop: Shop, browsers: dict[Role, Browser]) -> None
 
 def test_messages_are_shown_harmless(shop: Shop, admin: Browser) -> None:
     row = {
-        **{"id": 1, "outbox_id": 1, "event": "IssueMessage", "target_id": -1, "body": "Hi <script>", "state": "delivered"},
-        **{"attempts": 1, "problem": "", "request_id": "r", "ref_id": "f", "address": "919812300001", "coupon_id": 1},
-        **{"next_ms": 0, "created_ms": NOW_MS, "since_ms": NOW_MS},
+        "id": 1,
+        "outbox_id": 1,
+        "event": "IssueMessage",
+        "target_id": -1,
+        "body": "Hi <script>",
+        "state": "delivered",
+        "attempts": 1,
+        "problem": "",
+        "request_id": "r",
+        "ref_id": "f",
+        "address": "919812300001",
+        "coupon_id": 1,
+        "next_ms": 0,
+        "created_ms": NOW_MS,
+        "since_ms": NOW_MS,
     }
     with shop.database.writing() as tx:
         tx.connection.execute(insert(t.delivery).values(org_id=shop.org_id, **row))

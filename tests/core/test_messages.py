@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from couponry.core import emails
 from couponry.core.deliveries import Channel, DeliveryState, NewDelivery
 from couponry.core.emails import email_from_body
+from couponry.core.limits import DAY_MS
 from couponry.core.messages import Messages, opened, opening_ms
 from couponry.core.model import Customer, Org
 from couponry.core.org_settings import OrgSettings
@@ -116,6 +117,23 @@ TAGS = (
 )
 
 
+@pytest.mark.parametrize(
+    ("told", "count"),
+    [
+        (cause("IssueMessage", COUPON), 1),
+        (cause("ResendMessage", COUPON), 1),
+        (cause("ReminderSms", COUPON), 1),
+        (cause("CouponIssueLimit", SERIES, 4), 2),
+    ],
+)
+def test_nobody_is_sent_the_past(told: Cause, count: int) -> None:
+    """After an upgrade, or days without a worker, the outbox holds what nobody waits for any more."""
+    of, known = org(contact_emails=("a@example.com", "b@example.com")), facts(now_ms=NOW + DAY_MS)
+    assert [one.state for one in sent(told, known, of)] == [WAITING] * count
+    old = only(told, replace(known, now_ms=NOW + DAY_MS + 1), of)
+    assert (old.state, old.problem, old.body, old.address) == (SKIPPED, "it happened more than a day ago", "", None)
+
+
 def test_every_tag() -> None:
     template = "|".join(f"{{{{ {tag} }}}}" for tag in TAGS)
     own = {COUPON: coupon(COUPON, "A-1", expires_local="2031-04-02T23:59:59")}
@@ -194,8 +212,8 @@ def test_code_is_told_on_every_channel_and_sealed() -> None:
         cause("OtpMessage", 7), otp_facts(Message(BOTH, email_body="<p>{{first_name}}: <b>{{validation_code}}</b></p>")), quiet
     )
     assert [(one.target_id, one.address, one.customer_id, one.next_ms, one.state) for one in (sms, mail)] == [
-        (Channel.SMS, "919812300001", None, 0, WAITING),
-        (Channel.EMAIL, "mira@example.com", None, 0, WAITING),
+        (Channel.OTP_SMS, "919812300001", None, 0, WAITING),
+        (Channel.OTP_EMAIL, "mira@example.com", None, 0, WAITING),
     ]
     assert not [one for one in (sms, mail) if "538214" in one.body or "OTP" in one.body]
     said, mailed = (opened(VAULT, ORG, OUTBOX, "OtpMessage", one.body) for one in (sms, mail))

@@ -35,7 +35,7 @@ def terms(zone: str, till: str, *listed: tuple[int, str], **changed: object) -> 
 
 
 def series(zone: str, till: str, *listed: tuple[int, str], **changed: object) -> Watched:
-    return watched(series_from_terms(5001, 1, terms(zone, till, *listed, **changed)))
+    return watched(series_from_terms(5001, 1, terms(zone, till, *listed, **changed)), 0)
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,16 @@ def test_instants(zone: str, day: str, time_of_day: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("zone", "now", "expected"),
     [
-        ("UTC", "2031-04-27T09:59:59", []),
+        ("UTC", "2031-04-27T09:59:59", ["2031-04-26"]),
         ("UTC", "2031-04-27T10:00:00", ["2031-04-27"]),
         ("UTC", "2031-04-27T23:59:00", ["2031-04-27"]),
-        ("UTC", "2031-04-28T00:00:00", []),
+        ("UTC", "2031-04-28T00:00:00", ["2031-04-27"]),
+        ("UTC", "2031-04-28T09:59:59", ["2031-04-27"]),
         ("UTC", "2031-04-28T10:00:00", ["2031-04-28"]),  # other coupons than yesterday
-        ("Asia/Kolkata", "2031-04-27T04:29:00", []),
+        ("Asia/Kolkata", "2031-04-27T04:29:00", ["2031-04-26"]),
         ("Asia/Kolkata", "2031-04-27T04:30:00", ["2031-04-27"]),
-        ("Asia/Kolkata", "2031-04-27T18:30:00", []),  # midnight
-        ("Pacific/Apia", "2011-12-30T19:59:00", []),
+        ("Asia/Kolkata", "2031-04-27T18:30:00", ["2031-04-27"]),  # midnight
+        ("Pacific/Apia", "2011-12-30T19:59:00", ["2011-12-29"]),
         ("Pacific/Apia", "2011-12-30T20:00:00", ["2011-12-30", "2011-12-31"]),
     ],
 )
@@ -78,11 +79,11 @@ def test_walks_of_a_day(zone: str, now: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("time_of_day", "now", "expected"),
     [
-        ("23:30", "2031-03-30T00:59:59", []),  # 22:59:59 on Saturday, the last second of it
-        ("23:30", "2031-03-30T01:29:00", []),  # 00:29 on Sunday
+        ("23:30", "2031-03-30T00:59:59", ["2031-03-28"]),  # 22:59:59 on Saturday, the last second of it
+        ("23:30", "2031-03-30T01:29:00", ["2031-03-28"]),  # 00:29 on Sunday
         ("23:30", "2031-03-30T01:31:00", ["2031-03-29"]),
         ("23:30", "2031-03-31T00:31:00", ["2031-03-29", "2031-03-30"]),
-        ("22:30", "2031-03-30T01:31:00", []),
+        ("22:30", "2031-03-30T01:31:00", ["2031-03-29"]),
     ],
 )
 def test_an_evening_that_clocks_skip(time_of_day: str, now: str, expected: list[str]) -> None:

@@ -16,6 +16,10 @@ from tests.core.telling_world import terms
             "Hi {{voucher}}",
             ["smsTemplate has an unknown tag {{nope}}", "smsTemplate does not name the code: {{voucher}}"],
         ),
+        ("{{ voucher }}" + "x" * 160, "{{voucher}}", []),
+        ("{{ voucher }}" + "x" * 161, "{{voucher}}", ["smsTemplate is sent in 2 SMS or more, as GSM-7"]),
+        ("{{ voucher }}" + "अ" * 71, "{{voucher}}", ["smsTemplate is sent in 2 SMS or more, as UCS-2"]),
+        ("Use {{ voucher }}", "{{voucher}}" + "€" * 81, ["shortSMSTemplate is sent in 2 SMS or more, as GSM-7"]),
         ("Use {{ voucher }}", "Hi", ["shortSMSTemplate does not name the code: {{voucher}}"]),
     ],
 )

@@ -31,6 +31,7 @@ ALLOWED: Final = frozenset(
         "hashlib",
         "heapq",
         "hmac",
+        "ipaddress",
         "itertools",
         "json",
         "math",
@@ -44,6 +45,7 @@ ALLOWED: Final = frozenset(
         "types",
         "typing",
         "unicodedata",
+        "zlib",
         "zoneinfo",
     }
 )

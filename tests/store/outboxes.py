@@ -9,7 +9,7 @@ from sqlalchemy import Connection, event, insert
 
 from couponry.core.deliveries import Channel, NewDelivery, Webhook
 from couponry.core.model import Org
-from couponry.core.telling import Cause, Facts
+from couponry.core.telling import Cause, Facts, Rank
 from couponry.core.validation import Vault
 from couponry.core.webhook_drafts import Draft
 from couponry.store import schema as t
@@ -25,7 +25,7 @@ def cause(serial: int, name: str = "CouponIssue", *, at_ms: int = NOW, org_id: i
     """A row of the outbox about coupon 1, unless said otherwise."""
     several = columns.pop("coupon_ids", ())
     subject = {"subject_id": coupon_id(1), "subject_ids": msgspec.json.encode(several).decode() if several else None}
-    usual = {"customer_id": 1, "position": None, "request_id": f"r{serial}", **subject}
+    usual = {"customer_id": 1, "position": None, "rank": Rank.USUAL, "request_id": f"r{serial}", **subject}
     return {"org_id": org_id, "id": redemption_id(serial), "event": name, "created_ms": at_ms, **usual, **columns}
 
 

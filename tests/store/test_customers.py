@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from couponry.core.deliveries import Channel
 from couponry.core.model import Customer
 from couponry.core.registration import Registration
 from couponry.core.status import Code
 from couponry.store import schema as t
-from couponry.store.customers import change, delete, find_customer, read_customer, register, set_status
+from couponry.store.customers import change, delete, find_customer, read_customer, register, set_status, set_subscriptions
 from couponry.store.engine import Database, WriteTransaction
 from couponry.store.transactions import record
 from tests.api.shop import NOW_MS, Shop
@@ -56,7 +57,8 @@ ACTS: dict[str, tuple[int, Callable[[WriteTransaction, int], Any]]] = {
     "register": (3, lambda tx, org_id: register(tx, org_id, NEW, 301, NOW_MS)),
     "change": (3, lambda tx, org_id: change(tx, org_id, MIRA, NEW, 301, NOW_MS)),
     "set_status": (3, lambda tx, org_id: set_status(tx, org_id, MIRA, NOW_MS, label="ACTIVE", fraud_status="NONE")),
-    "delete": (4, lambda tx, org_id: delete(tx, org_id, MIRA, NOW_MS)),
+    "delete": (9, lambda tx, org_id: delete(tx, org_id, MIRA, NOW_MS)),
+    "unsubscribe": (3, lambda tx, org_id: set_subscriptions(tx, org_id, MIRA, NOW_MS, wanted={Channel.SMS: False})),
     "record": (3, lambda tx, org_id: record(tx, org_id, OF_MIRA[0], {1, 2, 3}, "B-1")),
 }
 
@@ -73,5 +75,5 @@ def test_statements(shop: Shop, name: str) -> None:
         with shop.database.reading() as tx:
             for statement, parameters in seen:
                 for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
-                    assert not re.match(r"SCAN (customer|redemption|till)\b", row.detail), statement
+                    assert not re.match(r"SCAN (customer|redemption|till|delivery|otp)\b", row.detail), statement
                     assert not row.detail.endswith("(org_id=?)") or "status_label" in row.detail, statement

@@ -4,14 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import insert
 
 from couponry.core.deliveries import Channel, Delivery, DeliveryState, Due, Outcome
-from couponry.core.limits import DELIVERY_CHUNK_ROWS, DELIVERY_KEPT_MS, PROBLEM_CHARS_MAX
+from couponry.core.limits import DELIVERY_CHUNK_ROWS, PROBLEM_CHARS_MAX
 from couponry.core.problem import Problem
+from couponry.store import deliveries
 from couponry.store import delivery_log as log
 from couponry.store import schema as t
-from couponry.store.deliveries import Deliveries, abandon, targets
+from couponry.store.deliveries import START, Deliveries, abandon, overdue, targets
 from couponry.store.engine import Database, ReadTransaction, WriteTransaction
 from couponry.store.sequencing import Sequencer
 from tests.core.world import NOW, ORG, coupon_id
@@ -27,14 +29,14 @@ def delivery(serial: int, **columns: Any) -> dict[str, Any]:
     """Delivery 1, 2, ... of a webhook, waiting since then, about customer 1."""
     times = {"next_ms": NOW + serial, "created_ms": NOW + serial, "since_ms": NOW + serial}
     row = {"org_id": ORG, "id": serial, "outbox_id": serial, "event": "CouponIssue", "target_id": HOOK, "customer_id": 1}
-    over = {"done_ms": None, "http_status": None, "took_ms": None}
+    over = {"is_repeat": False, "expires_ms": None, "body_chars": 2, "done_ms": None, "http_status": None, "took_ms": None}
     told = {"body": f"b{serial}", "problem": "", "request_id": f"r{serial}", "ref_id": f"f{serial}"}
     return {**row, **times, **told, "coupon_id": None, "address": None, "state": "waiting", "attempts": 0, **over, **columns}
 
 
-def put(database: Database, *deliveries: dict[str, Any]) -> None:
+def put(database: Database, *rows: dict[str, Any]) -> None:
     with database.writing() as tx:
-        tx.connection.execute(insert(t.delivery), list(deliveries))
+        tx.connection.execute(insert(t.delivery), list(rows))
 
 
 def due(database: Database, now_ms: int = NOW + 10_000, most: int = 100, target_id: int = HOOK, **left_out: Any) -> list[Due]:
@@ -47,7 +49,7 @@ def ids_due(database: Database, *args: Any, **left_out: Any) -> list[int]:
 
 
 def came(of: Due, *, again_ms: int | None = None, is_delivered: bool = False, problem: str = "") -> Outcome:
-    at = {"begun_ms": NOW + 70, "done_ms": NOW + 90}
+    at: dict[str, Any] = {"begun_ms": NOW + 70, "done_ms": NOW + 90}
     return Outcome(due=of, is_delivered=is_delivered, again_ms=again_ms, http_status=503, problem=problem, **at)
 
 
@@ -122,6 +124,21 @@ def test_a_failure_holds_back_its_chain_alone(database: Database) -> None:
     as_it_was = {4: NOW + 9_000, 5: NOW + 5, 6: NOW + 6, 8: NOW + 8}
     assert dict(stored(database, "id", "next_ms")) == put_off | as_it_was
     assert ids_due(database, NOW + 5_000) == [6, 8, 1, 2, 3]
+
+
+def test_what_is_put_off_was_not_tried(database: Database) -> None:
+    """Whoever it is about; what came of earlier attempts stays, and what is put off later still."""
+    tried = {"attempts": 2, "http_status": 503, "problem": "HTTP 503"}
+    put(database, delivery(1, **tried), delivery(2), delivery(3, next_ms=NOW + 9_000), delivery(4, customer_id=None, **tried))
+    first, _, nobodys = due(database, NOW + 10)
+    put_off = [replace(came(each, again_ms=NOW + 5_000), is_put_off=True) for each in (first, nobodys)]
+    record(database, *put_off)
+    assert stored(database, "next_ms", "attempts", "http_status", "problem", "done_ms") == [
+        (NOW + 5_000, 2, 503, "HTTP 503", None),
+        (NOW + 5_000, 0, None, "", None),
+        (NOW + 9_000, 0, None, "", None),
+        (NOW + 5_000, 2, 503, "HTTP 503", None),
+    ]
 
 
 def test_what_came_too_late_changes_nothing(database: Database) -> None:
@@ -205,11 +222,83 @@ def test_dead_letters_are_tried_again(database: Database) -> None:
     assert write(database, log.replay, 2, now_ms) is None
     for wrong in (4, 404):
         assert isinstance(write(database, log.replay, wrong, now_ms), Problem)
-    (letter, after) = due(database, now_ms)
-    assert (letter.id, letter.attempts, letter.since_ms, letter.body, after.id) == (2, 0, now_ms, "b2", 4)
+    (new, letter) = due(database, now_ms)
+    assert (letter.id, letter.attempts, letter.since_ms, letter.body, letter.is_repeat) == (2, 0, now_ms, "b2", True)
+    assert (new.id, new.is_repeat) == (4, False)
     assert write(database, log.replay_all, HOOK, now_ms) == (2, None)
-    assert ids_due(database, now_ms) == [1, 2, 4, 5]
+    assert ids_due(database, now_ms) == [4, 1, 2, 5]
     assert ids_of(read(database, log.dead_letters, limit=9)) == [3]
+
+
+def test_repeats_keep_their_order_whichever_is_replayed_first(database: Database) -> None:
+    """Prevents the second letter that is told while the first, replayed before it, is put off; and the other way around."""
+    put(database, *(delivery(serial, state="failed") for serial in (1, 2, 3)), delivery(4, customer_id=2, state="failed"))
+    assert write(database, log.replay, 1, NOW) is None
+    record(database, came(*due(database, NOW), again_ms=NOW + 5_000))
+    for letter in (3, 2, 4):
+        assert write(database, log.replay, letter, NOW + letter) is None
+    assert ids_due(database, NOW + 4_999) == [4]
+    assert ids_due(database, NOW + 5_000) == [4, 1, 2, 3]
+    (first, *_) = (each for each in due(database, NOW + 5_000) if each.id == 1)
+    record(database, came(first, again_ms=NOW + 20_000))
+    put(database, delivery(5, next_ms=NOW))
+    assert ids_due(database, NOW + 19_999) == [5, 4]
+
+
+def test_what_is_replayed_later_waits_for_nothing_that_was_due_before_it(database: Database) -> None:
+    put(database, *(delivery(serial, state="failed") for serial in (1, 2)))
+    assert write(database, log.replay, 2, NOW + 10) is None
+    assert write(database, log.replay, 1, NOW + 20) is None
+    assert ids_due(database, NOW + 19) == []
+    assert ids_due(database, NOW + 20) == [1, 2]
+
+
+def test_what_is_sent_again_only_has_its_part(database: Database) -> None:
+    """Prevents the new event that waits behind a million old ones; which, alone, are sent as fast."""
+    old = [delivery(serial, customer_id=serial, state="delivered") for serial in range(1, 41)]
+    put(database, *old)
+    assert write(database, log.send_again, HOOK, 0, NOW + 41, NOW + 41) == (40, None)
+    put(database, *(delivery(serial, customer_id=serial) for serial in range(101, 141)))
+    ids = ids_due(database, NOW + 200, 20)
+    assert ids == [*range(101, 121), *range(1, 6)]
+    run_sql(database, "DELETE FROM delivery WHERE id > 100")
+    assert ids_due(database, NOW + 200, 20) == [*range(1, 6)]
+    assert ids_due(database, NOW + 200, 1) == [1]
+
+
+def test_no_more_text_is_fetched_than_asked_for(database: Database) -> None:
+    """Prevents gigabytes in hand: what is about five hundred coupons is long. One is always fetched."""
+    put(database, *(delivery(serial, body_chars=100) for serial in range(1, 10)), delivery(10, is_repeat=True, body_chars=900))
+    assert ids_due(database, chars=400) == [1, 2, 3, 4, 10]
+    assert ids_due(database, chars=50, without=[10]) == [1]
+
+
+def test_what_waits_for_too_long_is_found_from_the_start_on(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "DELIVERY_CHUNK_ROWS", 3)
+    old = {"since_ms": NOW - 10, "problem": "HTTP 503"}
+    put(
+        database,
+        delivery(1, next_ms=NOW, **old),
+        delivery(2, next_ms=NOW + 5, **old),
+        delivery(3, next_ms=NOW + 2),
+        delivery(4, next_ms=NOW + 9, expires_ms=NOW + 50),
+        delivery(5, next_ms=NOW + 8, since_ms=NOW),
+        delivery(6, is_repeat=True, since_ms=NOW - 10),
+        delivery(7, target_id=OTHER, **old),
+        delivery(8, state="delivered", **old),
+    )
+    asked = (HOOK, NOW, NOW + 60)
+    first = read(database, overdue, *asked, START)
+    assert first == ([(1, "HTTP 503"), (2, "HTTP 503")], (False, NOW + 5, 2))
+    assert first.place
+    second = read(database, overdue, *asked, first.place)
+    assert second.letters == [(4, "it waited for too long"), (6, "it waited for too long")]
+    assert second.place
+    assert read(database, overdue, *asked, second.place) == ([], None)
+    with database.writing() as tx:
+        Deliveries(database.dialect).give_up(tx, ORG, [*first.letters, (8, "never")], NOW + 60)
+    states = stored(database, "id", "state", "problem", "attempts", "done_ms")
+    assert [row for row in states if row[1] == "failed"] == [(n, "failed", "HTTP 503", 0, NOW + 60) for n in (1, 2)]
 
 
 def test_all_dead_letters_are_replayed_in_chunks(database: Database) -> None:
@@ -260,19 +349,6 @@ def test_sending_again_goes_on_where_it_was(database: Database, monkeypatch: pyt
     assert len(done) > 1
 
 
-def test_the_old_is_forgotten_except_what_failed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "DELIVERY_WALKED_MAX", 3)
-    states = ("delivered", "failed", "skipped", "waiting", "delivered", "delivered")
-    put(database, *(delivery(serial, state=state) for serial, state in enumerate(states, 1)))
-    now_ms = NOW + 6 + DELIVERY_KEPT_MS
-    assert write(database, log.purge, now_ms) == (2, 3)
-    assert write(database, log.purge, now_ms, after_id=3) == (1, None)
-    assert [row[0] for row in stored(database, "id")] == [2, 4, 6]
-    happen(database, *(cause(serial, position=serial, at_ms=NOW + serial) for serial in (1, 2)), cause(3, at_ms=NOW))
-    assert write(database, log.purge_outbox, NOW + 2 + DELIVERY_KEPT_MS) == (1, None)
-    assert [row["position"] for row in rows(database, t.outbox)] == [2, None]
-
-
 def test_counts(database: Database) -> None:
     put(database, delivery(2), delivery(3), delivery(4, state="failed"), delivery(5, target_id=OTHER, state="delivered"))
     counts = read(database, log.target_counts, [HOOK, OTHER, Channel.SMS])
@@ -302,6 +378,7 @@ def test_statements(database: Database) -> None:
         return
     asked: list[Callable[[ReadTransaction], object]] = [
         lambda tx: targets(tx, ORG),
+        lambda tx: overdue(tx, ORG, HOOK, NOW, NOW, START),
         lambda tx: log.of_cause(tx, ORG, 1),
         lambda tx: log.of_request(tx, ORG, "r1"),
         lambda tx: log.of_ref(tx, ORG, "f1"),
@@ -316,6 +393,7 @@ def test_statements(database: Database) -> None:
         written: list[Callable[[WriteTransaction], object]] = [
             lambda tx: abandon(tx, ORG, HOOK, "", now_ms=NOW, most=5),
             lambda tx: log.replay(tx, ORG, 300, NOW),
+            lambda tx: hot.give_up(tx, ORG, [(1, "")], NOW),
             lambda tx: log.replay_all(tx, ORG, HOOK, NOW),
         ]
         for act in written:
@@ -327,6 +405,7 @@ def test_statements(database: Database) -> None:
                 row.detail for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             ]
     first_alone = {"SEARCH delivery USING INDEX ix_delivery_due (org_id=?)", "SCAN target", "SCAN times"}
+    first_alone |= {"SCAN some_most", "SCAN some_repeats"}  # what either found
     walks = {statement: walked for statement, steps in plans.items() if (walked := set(filter(is_walk, steps)) - first_alone)}
     assert not walks
     steps = " ".join(step for listed in plans.values() for step in listed)

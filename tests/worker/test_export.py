@@ -224,4 +224,4 @@ def test_a_parquet_file_is_durable_before_its_spool_goes(stocked: Office) -> Non
         stocked.chunk(job_id, 100)
     write = stocked.works[JobKind.EXPORT].chunk(stocked.job(job_id), 100)
     with stocked.database.writing() as tx:
-        assert write(tx).tells_others
+        assert write(tx).is_durable

@@ -4,21 +4,32 @@ import os
 from threading import Event
 from typing import Any
 
+import pytest
 from sqlalchemy import insert, text
 
+from couponry.core.deliveries import Channel
 from couponry.core.idempotency import explicit_digest
 from couponry.core.jobs import FileRole, JobKind, JobState
 from couponry.core.limits import DAY_MS, HOUR_MS, PURGE_RANGE_ROWS
+from couponry.store import purge
 from couponry.store import schema as t
+from couponry.store.delivery_log import replay
+from couponry.store.engine import Database
+from couponry.worker import housekeeping
 from couponry.worker.housekeeping import Housekeeping
 from couponry.worker.work import Desk
 from tests.api.shop import NOW_MS
+from tests.store.outboxes import statements
+from tests.store.test_statements import is_walk
 from tests.worker.desk import SECRET, Office
 
 
+def keeping(office: Office, database: Database | None = None) -> Housekeeping:
+    return Housekeeping(Desk(database or office.database, office.folder, office.shop.clock, SECRET), files_kept_days=30)
+
+
 def tidied(office: Office) -> dict[str, int]:
-    housekeeping = Housekeeping(Desk(office.database, office.folder, office.shop.clock, SECRET), files_kept_days=30)
-    return {name: count for name, count in housekeeping.tidy_up(Event()).items() if count}
+    return {name: count for name, count in keeping(office).tidy_up(Event()).items() if count}
 
 
 def keep_answers(office: Office, *answers: tuple[str, int]) -> None:
@@ -82,6 +93,78 @@ def test_codes_and_calls_of_a_week_ago(office: Office) -> None:
     assert tidied(office) == {"codes": 2, "calls": 1}
     assert office.rows(t.otp, "id") == [(3,), (4,), (5,)]
     assert office.rows(t.missed_call, "id") == [(2,)]
+
+
+def tell(office: Office, serial: int, days: int, state: str = "delivered", **columns: Any) -> None:
+    """A cause of so many days ago, and its delivery, done in the same minute."""
+    at = {"created_ms": NOW_MS - days * DAY_MS, "next_ms": 1, "since_ms": 1}
+    done_ms = None if state == "waiting" else at["created_ms"]
+    told = {"outbox_id": serial, "target_id": 1, "body": "{}", "attempts": 1, "problem": "", "request_id": "r", "ref_id": "f"}
+    if state != "purged":
+        row = {"event": "CouponIssue", **at, **told, "state": state, "done_ms": done_ms, **columns}
+        office.shop.add(t.delivery, id=serial, **row)
+    happened = {"subject_id": 1, "request_id": "r", "created_ms": at["created_ms"]}
+    office.shop.add(t.outbox, id=serial, event="CouponIssue", **happened, position=serial)
+
+
+def test_what_was_told_a_month_ago(office: Office) -> None:
+    """What failed is kept for longer, and of what it was made; who looks for what is new finds it no sooner than it is told."""
+    told = ("delivered", 31), ("failed", 91), ("failed", 31), ("skipped", 31), ("purged", 31), ("waiting", 31), ("delivered", 29)
+    for serial, (state, days) in enumerate(told, 1):
+        tell(office, serial, days, state)
+    tell(office, 8, 31, "failed", done_ms=NOW_MS)
+    happened = {"subject_id": 1, "request_id": "r", "created_ms": NOW_MS - 99 * DAY_MS}
+    office.shop.add(t.outbox, id=9, event="CouponIssue", **happened)
+    assert tidied(office) == {"deliveries": 3, "causes": 4}
+    assert office.rows(t.delivery, "id") == [(3,), (6,), (7,), (8,)]
+    assert office.rows(t.outbox, "id") == [(3,), (6,), (7,), (8,), (9,)]
+
+
+def test_a_dead_letter_can_be_made_anew_as_long_as_it_is_kept(office: Office) -> None:
+    """Prevents a replay that deletes the letter, and finds nothing to make another of."""
+    tell(office, 1, 80, "failed", target_id=Channel.UNTOLD)
+    assert tidied(office) == {}
+    with office.database.writing() as tx:
+        assert replay(tx, office.org_id, 1, NOW_MS) is None
+    assert office.rows(t.outbox, "id", "position") == [(1, None)]
+
+
+def test_dead_letters_do_not_hide_what_is_behind_them(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than there is time to walk past: the next time goes on there."""
+    monkeypatch.setattr(housekeeping, "PURGE_MS_MAX", 0)
+    monkeypatch.setattr(purge, "PURGE_DELIVERIES", 2)
+    for serial in range(1, 6):
+        tell(office, serial, 40, "failed")
+    tell(office, 6, 40)
+    keeper = keeping(office)
+    assert [keeper.tidy_up(Event())["deliveries"] for _ in range(4)] == [0, 0, 1, 0]
+
+
+def test_reminders_of_coupons_long_gone(office: Office) -> None:
+    for coupon_id, days in ((1, 401), (1, 399), (2, 401), (3, 10)):
+        office.shop.add(t.reminder, coupon_id=coupon_id, reminder=f"{days} SMS", sent_ms=NOW_MS - days * DAY_MS)
+    assert tidied(office) == {"reminders": 2}
+    assert office.rows(t.reminder, "reminder") == [("10 SMS",), ("399 SMS",)]
+
+
+def test_causes_and_deliveries_are_found_by_their_indexes(office: Office) -> None:
+    if not office.database.is_sqlite:
+        return
+    tell(office, 1, 40)
+    database = office.shop.database  # which reads and writes on one engine
+    with statements(database) as seen:
+        forgotten = keeping(office, database).tidy_up(Event())
+    assert (forgotten["deliveries"], forgotten["causes"]) == (1, 1)
+    with office.database.reading() as tx:
+        plans = {
+            sql: [row.detail for row in tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+            for sql, parameters in seen
+            if " outbox" in sql or " delivery" in sql
+        }
+    assert len(plans) == 4
+    steps = [step for listed in plans.values() for step in listed if " outbox" in step or " delivery" in step]
+    assert [step for step in steps if is_walk(step)] == []
+    assert any("uq_outbox_position (org_id=? AND position>?" in step for step in steps)
 
 
 def test_files_of_jobs_that_ended_long_ago(office: Office) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import insert, update
 from couponry.core.codes import code_key
 from couponry.core.generation import CodeMaker, org_key, shape_of
 from couponry.core.jobs import FileRole, Job, JobKind, JobState
+from couponry.core.telling import Rank
 from couponry.store import schema as t
 from couponry.store.bulk.issuing import Issuer, Offered
 from couponry.worker.code_block import OpenSeries
@@ -397,7 +398,7 @@ def test_told(office: Office) -> None:
         assert [customer for customer, _ in messages] == sent
         mine = dict(office.rows(t.coupon, "id", "customer_id"))
         assert all(len(ids) == 2 and {mine[each] for each in ids} == {customer} for customer, ids in messages)
-        assert {request for (request,) in office.rows(t.outbox, "request_id")} >= {f"job-{job_id}"}
+        assert set(office.rows(t.outbox, "request_id", "rank")) >= {(f"job-{job_id}", Rank.LATER)}
 
 
 # Chunks.

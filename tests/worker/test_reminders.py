@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import delete, event, select, update
+from structlog.testing import capture_logs
 
 from couponry.core.limits import REMINDER_CHUNK_ROWS
 from couponry.store import schema as t
@@ -89,10 +90,53 @@ def test_once_at_the_time_of_day(desk: Desk) -> None:
     assert desk.told()[0][:4] == ("ReminderSms", held[0], None, 90001)
 
 
-def test_late_on_the_same_day_only(desk: Desk) -> None:
+def test_late_but_before_the_next_day_s(desk: Desk) -> None:
+    """Midnight is no end, nor is a worker that was down over it."""
     held = desk.coupons(1)
-    assert desk.reminded("2031-04-28 00:00") == []
+    desk.shop.series(seriesCode="LATE", expiryReminders=[{**SMS[0], "timeOfDay": "23:59"}])
+    late = desk.coupons(1, "LATE")
     assert desk.reminded("2031-04-27 23:59") == held
+    assert desk.reminded("2031-04-28 00:00") == late
+    with desk.database.writing() as tx:
+        tx.connection.execute(delete(t.series_notice))
+        tx.connection.execute(delete(t.reminder))
+    assert desk.reminded("2031-04-28 10:01") == late  # of the other series, the next day's walk is due
+    assert desk.reminded("2031-04-28 23:58") == []
+
+
+def test_what_is_given_up_is_logged(desk: Desk) -> None:
+    """A walk half done a day later, or days on which nobody walked."""
+    desk.coupons(5)
+    desk.shop.clock.ms = local("2031-04-27 10:01")
+    with pytest.raises(_Crash):
+        desk.worker(Crashing, step_rows=2).look(desk.shop.org_id)
+    with capture_logs() as logs:
+        assert desk.reminded("2031-04-28 10:01") == []
+        assert desk.reminded("2031-04-30 10:01") == []
+    of = {
+        "event": "reminders_not_sent",
+        "log_level": "warning",
+        "org_id": desk.shop.org_id,
+        "series_id": 5002,
+        "reminder": "3 SMS",
+    }
+    half = {**of, "after": "2031-04-27", "before": "2031-04-28", "is_half": True}
+    assert logs == [half, {**of, "after": "2031-04-28", "before": "2031-04-30", "is_half": False}]
+
+
+def test_a_new_reminder_is_of_times_to_come(desk: Desk, front: Front) -> None:
+    """Terms that are changed late do not stop a reminder that was there before."""
+    held = desk.coupons(1)
+    desk.shop.clock.ms = local("2031-04-27 12:00")
+    path = f"/v2/coupon/series/{series_id(desk.shop, 'REM')}"
+    assert front.ask("PUT", path, json={"expiryReminders": [*SMS, {**SMS[0], "channel": "EMAIL"}]}).status_code == 200
+    assert desk.look("2031-04-27 12:01") == []
+    desk.shop.clock.ms = local("2031-04-28 12:00")
+    assert desk.reminded("2031-04-28 12:01") == []
+    desk.shop.change(t.coupon, held[0], expires_local="2031-05-02T10:00:00")
+    desk.shop.clock.ms = local("2031-04-29 12:00")
+    assert front.ask("PUT", path, json={"description": "other words"}).status_code == 200
+    assert {row[0] for row in desk.look("2031-04-29 12:01")} == {"ReminderSms", "ReminderEmail"}
 
 
 def test_who_is_not_reminded(desk: Desk) -> None:

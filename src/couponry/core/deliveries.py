@@ -16,8 +16,16 @@ class Channel(IntEnum):
     SIDE_EFFECTS = -3
     CONTACTS = -4
     """E-mails to the org's own contacts."""
+    OTP_SMS = -6
+    OTP_EMAIL = -7
+    """Validation codes: somebody waits for them, and a campaign's messages must not be in their way."""
     UNTOLD = -5
     """Nowhere: dead letters of causes that nothing could be made of."""
+
+    @property
+    def is_sms(self) -> bool:
+        """Whether what goes there is the text of an SMS."""
+        return self in {Channel.SMS, Channel.OTP_SMS}
 
 
 class DeliveryState(StrEnum):
@@ -64,7 +72,7 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
     """A delivery to be. `body` is what is sent, `address` whom a message goes to; `problem` why one is skipped.
 
     Those of one customer at one target keep their order: one that waits for its `next_ms` holds up those after it. What must
-    not be held up, such as a validation code, goes out without a `customer_id`.
+    not be held up, such as a validation code, goes out without a `customer_id`. From `expires_ms` on it is not sent any more.
     """
 
     outbox_id: int
@@ -78,13 +86,15 @@ class NewDelivery(Struct, frozen=True, kw_only=True):
     address: str | None = None
     state: DeliveryState = DeliveryState.WAITING
     next_ms: int = 0
+    expires_ms: int | None = None
     problem: str = ""
 
 
 class Due(Struct, frozen=True, kw_only=True):
     """A delivery whose time has come. `customer_id` is 0 for what is about nobody in particular, which keeps no order.
 
-    `since_ms` is since when it is tried: what is replayed, or sent again, is tried anew, however long ago it was made.
+    `since_ms` is since when it is tried: what is replayed, or sent again, is tried anew, however long ago it was made; such an
+    `is_repeat` keeps its order among other repeats alone. From `expires_ms` on it is of no use.
     """
 
     id: int
@@ -97,10 +107,15 @@ class Due(Struct, frozen=True, kw_only=True):
     attempts: int
     created_ms: int
     since_ms: int
+    is_repeat: bool = False
+    expires_ms: int | None = None
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What came of an attempt. `again_ms` is when to try again, None for never."""
+    """What came of an attempt. `again_ms` is when to try again, None for never.
+
+    With `is_put_off` or `is_unwanted` nothing was tried.
+    """
 
     due: Due
     is_delivered: bool
@@ -109,6 +124,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     http_status: int | None = None
     problem: str = ""
     again_ms: int | None = None
+    is_put_off: bool = False
+    is_unwanted: bool = False
 
 
 class Delivery(Struct, frozen=True, kw_only=True):

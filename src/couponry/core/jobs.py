@@ -101,8 +101,8 @@ class Progress(Struct, frozen=True, kw_only=True):
     """What a chunk adds to its job: `done` rows, of which `ok` and `failed`; `files` are whole new sizes, not what was added.
 
     `looked` is how many rows it cost, where those that it passed over are not `done`.
-    `tells_others` when its commit must lie on the disk before anything follows: what it wrote may leave the process at once, or
-    the next chunk takes away what this one would need again.
+    `is_durable` when its commit must lie on the disk before anything follows: the next chunk takes away what this one would need
+    again.
     """
 
     cursor: dict[str, Any]
@@ -114,4 +114,4 @@ class Progress(Struct, frozen=True, kw_only=True):
     total: int | None = None
     files: tuple[JobFile, ...] = ()
     is_last: bool = False
-    tells_others: bool = False
+    is_durable: bool = False

@@ -135,11 +135,13 @@ UPLOAD_FIELD_BYTES_MAX: Final = 16 * 1024
 UPLOAD_HEAD_BYTES_MAX: Final = 1024 * 1024
 UPLOAD_STEM_CHARS_MAX: Final = 100
 
-# Housekeeping. A range is one short statement; so many ranges of one table are looked at each time.
+# Housekeeping. A range is one short statement, of fewer rows where each stands in many indexes; one table's ranges are looked
+# at for so long each time.
 FILES_KEPT_DAYS: Final = 30
 VALIDATION_KEPT_MS: Final = 7 * DAY_MS
 PURGE_RANGE_ROWS: Final = 2_000
-PURGE_RANGES_AT_ONCE: Final = 2_000
+PURGE_DELIVERIES: Final = 250
+PURGE_MS_MAX: Final = 5 * MINUTE_MS
 WORKFLOWS_FORGOTTEN_AT_ONCE: Final = 500
 
 # Work beside the ledger.
@@ -178,6 +180,7 @@ HOOK_OPEN_MS: Final = 10_000
 HOOK_TARGETS_MAX: Final = 1_000
 HOOK_RESOLVER_THREADS: Final = 4
 GATEWAY_KNOWN_MS: Final = 1_000
+GATEWAY_WAIT_MS_MAX: Final = 200
 SIDE_EFFECTS_MAX: Final = 50
 SIDE_EFFECT_CHARS_MAX: Final = 255
 
@@ -193,10 +196,15 @@ WEBHOOK_SLA_S: Final = 30
 WEBHOOK_SLA_S_MAX: Final = 7 * 24 * 3600
 SECRET_KEPT_MS: Final = 24 * HOUR_MS
 
-# Deliveries. So many causes are told at once, about so many coupons. What the side-effects hook has not been told for so long is
-# the worker's to tell. A log is kept for a month; what failed stays.
+# Deliveries. So many causes are told at once, about so many coupons, in so much text: what is said of an event and of each of its
+# coupons is guessed. What the side-effects hook has not been told for so long is
+# the worker's to tell. A log is kept for a month, a dead letter for three, and so is what it was made of.
 CAUSES_AT_ONCE: Final = 500
+CAUSES_AT_ONCE_MIN: Final = 10
 COUPONS_TOLD_AT_ONCE: Final = 5_000
+TOLD_CHARS_AT_ONCE: Final = 4_000_000
+EVENT_TOLD_CHARS: Final = 1_000
+COUPON_TOLD_CHARS: Final = 130
 CHUNKS_MS_MAX: Final = 5_000
 CURSOR_MAX: Final = 10**18 - 1
 INSTANT_MS_MAX: Final = 253_370_764_800_000
@@ -209,6 +217,7 @@ EVENT_STREAM_SILENCE_MS: Final = 10_000
 EVENT_STREAM_MS_MAX: Final = 15 * MINUTE_MS
 SIDE_EFFECTS_LEFT_MS: Final = 30_000
 DELIVERY_KEPT_MS: Final = 30 * 24 * HOUR_MS
+DEAD_LETTER_KEPT_MS: Final = 90 * DAY_MS
 DELIVERY_CHUNK_ROWS: Final = 1_000
 DELIVERY_WALKED_MAX: Final = 5_000
 DELIVERIES_LISTED_MAX: Final = 1_000
@@ -216,10 +225,13 @@ DELIVERIES_COUNTED_MAX: Final = 10_000
 PROBLEM_CHARS_MAX: Final = 500
 
 # Reminders. A walk over a series' coupons begins when all that was issued before its time is committed; a look takes some steps.
+# It may go on until the next day's begins. Which reminders were sent is known for longer than the longest notice.
 EXPIRY_REMINDERS_MAX: Final = 10
 REMINDER_DAYS_MAX: Final = 366
 REMINDERS_LOOKED_FOR_MS: Final = 15_000
 REMINDERS_SETTLED_MS: Final = 15_000
+REMINDER_OPEN_MS: Final = DAY_MS
+REMINDER_KEPT_MS: Final = 400 * DAY_MS
 REMINDER_CHUNK_ROWS: Final = 2_000
 REMINDER_CHUNKS_AT_ONCE: Final = 20
 SERIES_LOOKED_AT_ONCE: Final = 500
@@ -235,21 +247,27 @@ AGAIN_SPREAD: Final = 0.2
 RETRY_AFTER_MS_MAX: Final = HOUR_MS
 FAILURES_BEFORE_PROBE: Final = 5
 PROBE_MS_MAX: Final = MINUTE_MS
-# A lane has so many deliveries in hand, of one customer only some, and records what came of them so often. Orgs are looked at
-# ever more rarely while nothing happens, the more of them the more rarely.
+# A lane has so many deliveries in hand, or so much text, of one customer only some, of repeats a part, and records what came of
+# them so often. Orgs are looked at ever more rarely while nothing happens, the more of them the more rarely.
 LANE_HAND_MAX: Final = 1_000
+LANE_CHARS_MAX: Final = 1_000_000
+LANE_REPEATS_PART: Final = 4
 LANE_CHAIN_MAX: Final = 50
 LANE_RECORD_MS: Final = 50
 ORG_LOOK_MS_MIN: Final = 100
 ORG_LOOK_MS_MAX: Final = 5_000
 ORG_LOOK_MS_EACH: Final = 5
 ORGS_LISTED_MS: Final = 5_000
+DELIVERER_AGAIN_MS: Final = 5_000
 DELIVERY_STORE_THREADS: Final = 3
 DELIVERY_RESOLVER_THREADS: Final = 8
 DELIVERY_STOP_MS_MAX: Final = 10_000
-# A lane of messages sends so many at a time, all such lanes together so many.
+# A lane of messages sends so many at a time, all such lanes together so many by Apprise. A gateway may take so long until it has
+# a message, and then so long until it says what became of it: who does not wait for that sends the message twice.
 MESSAGE_KEPT_MS: Final = 24 * HOUR_MS
-MESSAGE_MS_MAX: Final = 10_000
+MESSAGE_TAKEN_MS_MAX: Final = 60_000
+MESSAGE_WORD_MS_MAX: Final = 5 * MINUTE_MS
+MESSAGE_HTTP_MS_MAX: Final = MINUTE_MS
 MESSAGE_THREADS_PER_LANE: Final = 8
 MESSAGE_THREADS_MAX: Final = 256
 
@@ -258,6 +276,7 @@ MESSAGE_CHARS_MAX: Final = 20_000
 SMS_CHARS_BEFORE_SHORT: Final = 160
 CONTACTS_MAX: Final = 20
 EMAIL_IMAGES_MAX: Final = 5
+QR_CACHE_MAX: Final = 1_000
 EMAIL_SUBJECT_CHARS_MAX: Final = 200
 
 # The console. Who does nothing for so long is signed out, and everybody is after a day.
@@ -316,8 +335,8 @@ HITS_MAX: Final = 20
 TILLS_FOUND_MAX: Final = 20
 REASON_CHARS_MAX: Final = 500
 
-# Series pages. A search looks through so many series and a filtered list through so many coupons or redemptions before it says from
-# where to go on; how far messages came is seen from so many coupons, how many a bulk change touches is counted up to so many.
+# Series pages. A search looks through so many series and a filtered list through so many coupons or redemptions before it says
+# from where to go on; how far messages came is seen from so many coupons, how many a bulk change touches is counted up to so many.
 SERIES_WALKED_MAX: Final = 1_000
 ROWS_WALKED_MAX: Final = 2_000
 # Figures: a period has so many days at most, a table of series or stores so many lines, a file so many rows.
@@ -369,9 +388,10 @@ assert LOCK_WAIT_HASTY_MS_MAX * BATCH_COMMANDS_MAX.bit_length() <= LOCK_WAIT_IN_
 )
 assert LOCK_WAIT_IN_BATCH_MS_MAX < LOCK_WAIT_MS_MAX < STATEMENT_MS_MAX < REQUEST_BUDGET_MS_MAX < DRAIN_MS_MAX
 assert max(EVENT_COUPONS_MAX, ISSUE_COUNT_MAX) <= COUPONS_TOLD_AT_ONCE, "any one cause must be told"
-assert REDEEM_ITEMS_MAX < CAUSES_AT_ONCE, "the redemptions of one request must be told together"
+assert 2 * REDEEM_ITEMS_MAX < CAUSES_AT_ONCE, "the redemptions of one request must be told together"
 assert HOOK_TRIES_MAX * HOOK_CONNECT_MS_MAX + HOOK_PAUSE_MS_MAX < HOOK_MS_MAX < REQUEST_BUDGET_MS_MAX
 assert REQUEST_BUDGET_MS_MAX < REMINDERS_SETTLED_MS, "an issue under way is committed before reminders are sent"
+assert REMINDER_DAYS_MAX * DAY_MS < REMINDER_KEPT_MS, "a reminder must not be forgotten while its coupon lives on"
 assert REFUSAL_FRESH_MS <= PRINCIPAL_FRESH_MS < PRINCIPAL_STALE_MS
 assert max(COUPONS_LISTED_MAX, PAGE_ITEMS_MAX) * TERMS_BYTES_MAX <= LIST_BYTES_MAX, "terms must not make an answer of any size"
 assert 1 + ORG_BITS + SERIAL_BITS <= 53, "an id must survive a JavaScript client"

@@ -16,7 +16,7 @@ from couponry.core import emails
 from couponry.core.deliveries import Channel, DeliveryState, NewDelivery
 from couponry.core.events import ISSUE_LIMIT, coupon_expires_ms
 from couponry.core.expiry import local_time
-from couponry.core.limits import MESSAGE_CHARS_MAX, SMS_CHARS_BEFORE_SHORT
+from couponry.core.limits import MESSAGE_CHARS_MAX, MESSAGE_KEPT_MS, SMS_CHARS_BEFORE_SHORT
 from couponry.core.model import Customer, Org
 from couponry.core.org_settings import OrgSettings
 from couponry.core.series import Series
@@ -35,6 +35,7 @@ COUPON_SUBJECT: Final = "{{ offer_name }}: your voucher"
 """Of e-mails that tell of a coupon."""
 _REMINDER: Final = "Hello {{ cust_name }}, your voucher {{ voucher_code }} expires on {{ voucher_expiry_date }}"
 _REMINDER_SUBJECT: Final = "{{ offer_name }}: your voucher expires on {{ voucher_expiry_date }}"
+_OLD: Final = "it happened more than a day ago"
 _DAYS_LOOKED_AT: Final = 4
 
 
@@ -80,14 +81,11 @@ class Messages:
         return replace(blank, address=address, body=text, next_ms=self._next_ms)
 
     def _why_not(self, cause: Cause, coupons: Sequence[ToldCoupon], series: Series) -> str:
-        if series.terms.is_sms_disabled:
-            return "messages of the series are switched off"
-        if cause.event not in REMINDERS:
-            return ""
-        if coupons[0].redeemed:
-            return "the coupon is redeemed"
-        is_late = (coupon_expires_ms(coupons[0], series) or 0) < self._next_ms
-        return "the coupon has expired by then" if is_late else ""
+        return _OLD if self._is_old(cause) else _why_not(cause.event, coupons, series, self._next_ms)
+
+    def _is_old(self, cause: Cause) -> bool:
+        """Nobody is sent news of last week: after an upgrade, or when no worker was there for days."""
+        return self._facts.now_ms - cause.created_ms > MESSAGE_KEPT_MS
 
     def _text(self, cause: Cause, channel: Channel, series: Series, known: Mapping[str, str]) -> str:
         """The short template's words where an SMS would be too long, or where there is no other (rules 2)."""
@@ -105,20 +103,20 @@ class Messages:
         otp = self._facts.otps.get(cause.subject_ids[0])
         told = self._facts.customers.get(cause.customer_id or 0)
         code = self._vault.open(self._org.id, otp.id, otp.sealed) if otp else None
-        blank = replace(_blank(cause, ref_id, Channel.SMS, None), customer_id=None)
+        blank = replace(_blank(cause, ref_id, Channel.OTP_SMS, None), customer_id=None)
         if otp is None or told is None or told.customer.gone:
             return [_skipped(blank, "the customer is gone")]
-        if otp.is_used or otp.expires_ms <= self._facts.now_ms:
-            return [_skipped(blank, "the code is used" if otp.is_used else "the code has expired")]
+        if why := _why_not_code(otp, self._facts.now_ms):
+            return [_skipped(blank, why)]
         if code is None:
             return [_skipped(blank, "the code was sealed with another secret")]
         known = {**_names(self._org, told.customer), "validation_code": code}
         made = []
         for kind, address in dict.fromkeys((target.kind, target.value) for target in otp.message.channels):
-            channel = Channel.SMS if kind == "mobile" else Channel.EMAIL
+            channel = Channel.OTP_SMS if kind == "mobile" else Channel.OTP_EMAIL
             text = _otp_text(otp, channel, known)
             body = b64encode(self._vault.seal(self._org.id, cause.id, text)).decode()
-            made.append(replace(blank, target_id=channel, address=address, body=body))
+            made.append(replace(blank, target_id=channel, address=address, body=body, expires_ms=otp.expires_ms))
         return made
 
     def _to_contacts(self, cause: Cause, ref_id: str) -> list[NewDelivery]:
@@ -134,7 +132,27 @@ class Messages:
             count = f"{left[0]} more" if left else "few more"
             mail = emails.plain(f"{name} is almost used up", f"The offer {name} may be issued {count} times.")
         blank = replace(_blank(cause, ref_id, Channel.CONTACTS, None), customer_id=None)
+        if self._is_old(cause):
+            return [_skipped(blank, _OLD)]
         return [replace(blank, address=address, body=mail.body()) for address in self._org.settings.contact_emails]
+
+
+def unwanted(event: str, customer_id: int, channel: Channel, cause: Cause | None, facts: Facts) -> str:
+    """Why a message that waited for a while is not to be sent any more; empty when it is. `cause`: None once forgotten."""
+    told = facts.customers.get(customer_id or (cause.customer_id if cause else None) or 0)
+    if told.customer.gone if told else cause is not None:
+        return "the customer is gone"
+    if event == OTP_MESSAGE:
+        otp = facts.otps.get(cause.subject_ids[0]) if cause else None
+        return _why_not_code(otp, facts.now_ms) if otp else ""
+    if told is None or cause is None:
+        return ""
+    coupons = [coupon for coupon in facts.coupons_of(cause) if coupon.revoked_ms is None]
+    if not coupons:
+        return "the coupon is revoked"
+    series = facts.series.get(coupons[0].series_id)
+    why = _why_not(event, coupons, series, facts.now_ms) if series else ""
+    return why or _unsubscribed(told.customer, channel)
 
 
 def opened(vault: Vault, org_id: int, outbox_id: int, event: str, body: str) -> str | None:
@@ -173,7 +191,7 @@ def opening_ms(now_ms: int, settings: OrgSettings, zone: ZoneInfo) -> int:
 
 def _otp_text(otp: ToldOtp, channel: Channel, known: Mapping[str, str]) -> str:
     message = otp.message
-    if channel is Channel.SMS:
+    if channel.is_sms:
         return render(message.template, known)
     subject, body = message.email_subject or message.template, message.email_body or message.template
     return emails.from_templates(subject, body, known).body()
@@ -195,7 +213,33 @@ def _names(org: Org, customer: Customer) -> dict[str, str]:
 def _unreachable(address: str | None, customer: Customer, channel: Channel) -> str:
     if not address:
         return "there is no mobile and no e-mail" if channel is Channel.EMAIL else "there is no mobile"
+    return _unsubscribed(customer, channel)
+
+
+def _unsubscribed(customer: Customer, channel: Channel) -> str:
     return f"unsubscribed from {channel.name}" if channel.name in customer.unsubscribed else ""
+
+
+def _why_not(event: str, coupons: Sequence[ToldCoupon], series: Series, at_ms: int) -> str:
+    """Why a message about coupons should not be sent at that time: none of them is of any use by then."""
+    if series.terms.is_sms_disabled:
+        return "messages of the series are switched off"
+    if all(_is_used_up(coupon, series) for coupon in coupons) or (event in REMINDERS and coupons[0].redeemed):
+        return "the coupon is redeemed"
+    is_late = all((coupon_expires_ms(coupon, series) or 0) < at_ms for coupon in coupons)
+    return "the coupon has expired by then" if is_late else ""
+
+
+def _is_used_up(coupon: ToldCoupon, series: Series) -> bool:
+    """Whether nobody can redeem it again (rules 5): as far as can be told from the coupon alone."""
+    terms, most = series.terms, series.terms.redemption_per_coupon_max_limit
+    return coupon.redeemed > 0 and (not terms.is_multiple_use_allowed or 0 < most <= coupon.redeemed)
+
+
+def _why_not_code(otp: ToldOtp, at_ms: int) -> str:
+    if otp.is_used:
+        return "the code is used"
+    return "the code has expired" if otp.expires_ms <= at_ms else ""
 
 
 def _day(local: datetime) -> str:

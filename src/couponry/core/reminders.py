@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from couponry.core.expiry import coupon_last_ms, local_time
-from couponry.core.limits import REMINDERS_SETTLED_MS
+from couponry.core.limits import REMINDER_OPEN_MS, REMINDERS_SETTLED_MS
 from couponry.core.model import ExpiryReminder
 from couponry.core.series import Series
 
@@ -27,7 +27,8 @@ _OFFER_TIME: Final = "10:00"
 class Watched(Struct, frozen=True, gc=False):
     """What there is to look for in one version of a series' terms; a worker keeps it for every series of its orgs.
 
-    `threshold` is how many issues are left when its contacts are told, of `max_create`; -1 for never.
+    `threshold` is how many issues are left when its contacts are told, of `max_create`; -1 for never. `made_ms` is since when
+    these are its terms.
     """
 
     version: int
@@ -37,6 +38,7 @@ class Watched(Struct, frozen=True, gc=False):
     reminders: tuple[ExpiryReminder, ...]
     max_create: int
     threshold: int
+    made_ms: int
 
 
 class Walk(Struct, frozen=True):
@@ -54,12 +56,13 @@ class Walk(Struct, frozen=True):
     follows: bool
 
 
-def watched(series: Series) -> Watched:
+def watched(series: Series, made_ms: int) -> Watched:
     """Reminders are messages of the series, which may be switched off (events 5)."""
     terms = series.terms
     reminders = () if terms.is_sms_disabled else terms.expiry_reminders
     expires = (series.expires_local, series.expires_ms)
-    return Watched(series.version, series.zone, *expires, reminders, terms.max_create, terms.issue_limit_threshold)
+    limit = (terms.max_create, terms.issue_limit_threshold)
+    return Watched(series.version, series.zone, *expires, reminders, *limit, made_ms)
 
 
 def topic(reminder: ExpiryReminder) -> str:
@@ -73,20 +76,20 @@ def instant_ms(day: date, time_of_day: str, zone: ZoneInfo) -> int:
 
 
 def walks(series: Watched, zone: ZoneInfo, now_ms: int) -> list[Walk]:
-    """The walks whose time has come today, by the org's clock; a worker that was not there then walks late, on that day only.
+    """The walks whose time has come, oldest first: a worker that was not there then walks late, until the next day's are due.
 
-    Where clocks skip midnight, a time of yesterday may be one of today. What was issued just before a reminder's time is given a
-    while to be committed.
+    Midnight is no end, or a reminder at 23:59 would hardly have a minute. What was issued just before a reminder's time is given
+    a while to be committed.
     """
     if now_ms > series.expires_ms or not series.reminders:
         return []
     today = local_time(now_ms // 1000, zone).date()
     found = []
     for reminder in series.reminders:
-        for day in (today - timedelta(1), today):
+        for day in (today - timedelta(2), today - timedelta(1), today):  # where clocks skip a day, the first is just over
             at_ms = instant_ms(day, reminder.time_of_day, zone)
             expires_on = day + timedelta(reminder.days_before)
-            if at_ms + REMINDERS_SETTLED_MS <= now_ms and local_time(at_ms // 1000, zone).date() == today:
+            if at_ms + REMINDERS_SETTLED_MS <= now_ms < at_ms + REMINDERS_SETTLED_MS + REMINDER_OPEN_MS:
                 follows = series.expires_local.date() == expires_on
                 days = (day.isoformat(), expires_on.isoformat())
                 found.append(Walk(topic(reminder), CAUSES[reminder.channel], *days, at_ms, follows))

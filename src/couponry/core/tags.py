@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from couponry.core.model import Terms
+from couponry.core.segments import segments
 
 KNOWN: Final = frozenset(
     {
@@ -22,7 +23,9 @@ def unknown_tags(template: str) -> list[str]:
 
 
 def remarks(terms: Terms) -> list[str]:
-    """What the owner of a series should know about its templates: tags that render as nothing, and what no message would say."""
+    """What the owner of a series should know about its templates: tags that render as nothing, what no message would say, and
+    what will cost more than one SMS, whoever is sent it.
+    """
     templates = {"smsTemplate": terms.sms_template, "shortSMSTemplate": terms.short_sms_template}
     found = [f"{name} has an unknown tag {{{{{tag}}}}}" for name, text in templates.items() for tag in unknown_tags(text)]
     if terms.is_sms_disabled:
@@ -30,7 +33,10 @@ def remarks(terms: Terms) -> list[str]:
     if not any(text.strip() for text in templates.values()):
         return [*found, "there is no smsTemplate, so that no message is sent"]
     silent = [name for name, text in templates.items() if text.strip() and _CODES.isdisjoint(_names(text))]
-    return [*found, *(f"{name} does not name the code: {{{{voucher}}}}" for name in silent)]
+    found += [f"{name} does not name the code: {{{{voucher}}}}" for name in silent]
+    counted = {name: segments(TAG.sub("", text).strip()) for name, text in templates.items()}
+    long = {name: count for name, count in counted.items() if count.segments > 1}
+    return [*found, *(f"{name} is sent in {count.segments} SMS or more, as {count.encoding}" for name, count in long.items())]
 
 
 def _names(template: str) -> list[str]:

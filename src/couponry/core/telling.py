@@ -6,6 +6,7 @@ read, soon after it happened: a coupon that was re-dated meanwhile shows its new
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from enum import IntEnum
 from typing import Final
 
 from msgspec import Struct
@@ -17,6 +18,18 @@ from couponry.core.validation import Message
 
 OTP_MESSAGE: Final = "OtpMessage"
 """The one cause whose subject only its name tells: a validation code."""
+
+
+class Rank(IntEnum):
+    """What is told before what, whenever it happened: causes of one rank are told in the order of their times.
+
+    One customer's order across ranks is not kept, so nothing may be `LATER` that changes what is known of a coupon: it is the
+    issue of a bulk job, or a message that nobody waits for.
+    """
+
+    AT_ONCE = 0
+    USUAL = 1
+    LATER = 2
 
 
 class Cause(Struct, frozen=True, gc=False):

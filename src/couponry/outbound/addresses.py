@@ -66,10 +66,10 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Resolve, check, connect. TLS is later made for the host's name, not for the address."""
-        failed: Exception = AddressRefused("not an address that may be reached")
+        failed: Exception = httpcore.ConnectError("no such host")
         try:
             async with asyncio.timeout(timeout):
-                for address in (await self._permitted(host, port))[:HOOK_ADDRESSES_TRIED_MAX]:
+                for address in (await self.permitted(host, port))[:HOOK_ADDRESSES_TRIED_MAX]:
                     try:
                         return await self._network.connect_tcp(str(address), port, timeout, local_address, socket_options)
                     except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -82,13 +82,17 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         """Forget the names still being looked up."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _permitted(self, host: str, port: int) -> list[Address]:
+    async def permitted(self, host: str, port: int) -> list[Address]:
+        """The addresses of a host that may be reached, AddressRefused when none may, ConnectError for a name without any."""
         look_up = asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port)
         try:
             found = await look_up
         except (OSError, ValueError) as error:
             raise httpcore.ConnectError("no such host") from error
-        return [address for address in found if may_reach(address, self._allowed)]
+        permitted = [address for address in found if may_reach(address, self._allowed)]
+        if not permitted:
+            raise AddressRefused("not an address that may be reached")
+        return permitted
 
 
 def _look_up(host: str, port: int) -> list[Address]:

@@ -11,14 +11,13 @@ import msgspec
 from couponry.core.codes import code_key
 from couponry.core.lifecycle import counts_as_issued
 from couponry.core.limits import CODE_CHARS_MAX
-from couponry.core.model import Redemption
 from couponry.core.plan import Event, NewCoupon, Plan, Refusal
 from couponry.core.state import State
 from couponry.store import schema as t
 from couponry.store.counting import Counting, tallied
 from couponry.store.dialect import Dialect
 from couponry.store.engine import Stage, WriteTransaction
-from couponry.store.rows import scaled
+from couponry.store.rows import REDEMPTION_MADE, fields_as_text, redemption_row, scaled
 from couponry.store.serials import BatchIds
 from couponry.store.statements import Row
 
@@ -40,22 +39,7 @@ class Applier:
         self._coupon_uses = dialect.update(t.coupon, key=("id",), added=("redeemed", "uses"), assigned=())
         self._expiries = dialect.update(t.coupon, key=("id",), added=(), assigned=("expires_local",))
         self._revocations = dialect.update(t.coupon, key=("id",), added=(), assigned=("revoked_ms", "revision"))
-        self._redemptions = dialect.insert(
-            t.redemption,
-            (
-                *(
-                    "id",
-                    "coupon_id",
-                    "use_number",
-                    "series_id",
-                    "series_version",
-                    "customer_id",
-                    "customer_use_number",
-                    "till_id",
-                ),
-                *("store_id", "redeemed_ms", "amount", "discount", "transaction_number", "custom_fields", "request_id"),
-            ),
-        )
+        self._redemptions = dialect.insert(t.redemption, REDEMPTION_MADE)
         self._otps = dialect.update(t.otp, key=("id",), added=("wrong_tries",), assigned=("used_ms",))
         self._missed_calls = dialect.update(t.missed_call, key=("id",), added=(), assigned=("used_ms",))
         undone = ("reversed_ms", "reversed_till_id", "reversal_reason")
@@ -94,7 +78,7 @@ class Applier:
         tx.stage = Stage.VALIDATION
         self._write_validations(tx, org_id, plan)
         tx.stage = Stage.COUPONS
-        tx.write(self._redemptions, org_id, [_redemption_row(redemption) for redemption in plan.redemptions])
+        tx.write(self._redemptions, org_id, [redemption_row(redemption) for redemption in plan.redemptions])
         self._write_changed_redemptions(tx, org_id, plan)
         self._write_counters(tx, org_id, state, plan)
         self._write_answers(tx, org_id, plan)
@@ -163,7 +147,7 @@ class Applier:
         tx.write(self._reversals, org_id, undone)
         amended = {each.id: each for each in plan.amended}
         rows = [
-            (scaled(each.amount), each.transaction_number, each.bill_id, _json(each.custom_fields), each.id)
+            (scaled(each.amount), each.transaction_number, each.bill_id, fields_as_text(each.custom_fields), each.id)
             for each in amended.values()
         ]
         tx.write(self._amendments, org_id, rows)
@@ -204,19 +188,6 @@ def _in_hand(given: NewCoupon) -> Row:
     coupon = given.coupon
     whose = (coupon.customer_id, coupon.issued_ms, coupon.expires_local, coupon.issued_by_redemption)
     return (*whose, given.till_id, given.details)
-
-
-def _redemption_row(redemption: Redemption) -> Row:
-    return (
-        *(redemption.id, redemption.coupon_id, redemption.use_number, redemption.series_id, redemption.series_version),
-        *(redemption.customer_id, redemption.customer_use_number, redemption.till_id, redemption.store_id),
-        *(redemption.redeemed_ms, scaled(redemption.amount), scaled(redemption.discount), redemption.transaction_number),
-        *(_json(dict(redemption.custom_fields)), redemption.request_id),
-    )
-
-
-def _json(fields: dict[str, str]) -> str | None:
-    return msgspec.json.encode(fields).decode() if fields else None
 
 
 def _event_row(event_id: int, now_ms: int, event: Event) -> Row:

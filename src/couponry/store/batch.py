@@ -15,7 +15,7 @@ from couponry.core.series import Series
 from couponry.core.state import State, StoredAnswer
 from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction
-from couponry.store.rows import COUPON_COLUMNS, coupon_from_row, customer_from_row, org_from_rows, series_from_text
+from couponry.store.rows import COUPON_COLUMNS, coupon_from_row, customer_from_row, is_halted, org_from_rows, series_from_text
 from couponry.store.selects import Selects
 from couponry.store.statements import Row
 
@@ -132,8 +132,7 @@ class Batch:
 
     def _noted(self, series_id: int, version: int, campaign_state: str | None, campaign_ends_ms: int | None) -> int:
         """Note whether a series' campaign has ended or is paused, and pass its version on."""
-        now_ms = self.state.now_ms
-        if campaign_state and (campaign_state != "ACTIVE" or (campaign_ends_ms or now_ms) < now_ms):
+        if is_halted(campaign_state, campaign_ends_ms, self.state.now_ms):
             self.state.halted.add(series_id)
         return version
 

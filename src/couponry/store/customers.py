@@ -20,6 +20,7 @@ from couponry.core.status import Code
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.engine import ReadTransaction, WriteTransaction
+from couponry.store.erasure import addresses_of_codes, erase, withhold
 from couponry.store.registry import status_labels
 from couponry.store.rows import CUSTOMER_COLUMNS, customer_from_row
 
@@ -183,17 +184,22 @@ def set_subscriptions(
     before = frozenset(row.unsubscribed.split(",")) if row.unsubscribed else frozenset()
     asked = {channel.name for channel in wanted}
     unwanted = (before - asked) | {channel.name for channel, is_wanted in wanted.items() if not is_wanted}
+    for channel in [channel for channel, is_wanted in wanted.items() if not is_wanted]:
+        withhold(tx, org_id, customer_id, [channel], f"unsubscribed from {channel.name}", now_ms)
     return _set(tx, org_id, customer_id, now_ms, None, unsubscribed=",".join(sorted(unwanted)) or None)
 
 
 def delete(tx: WriteTransaction, org_id: int, customer_id: int, now_ms: int) -> int | Code:
-    """Forget who it was, after a PII delete request: names, identifiers and fields, also of somebody who was merged away.
+    """Forget who it was, after a PII delete request: names, identifiers and fields, also of somebody who was merged away; and of
+    messages, to whom they went and what they said.
 
     What the customer did stays, under a number that is nobody's any more.
     """
     row = locked(tx, org_id, customer_id, is_gone_too=True)
     if isinstance(row, Code):
         return row
+    addresses = {row.mobile, row.email, *addresses_of_codes(tx, org_id, customer_id)} - {None, ""}
+    erase(tx, org_id, customer_id, addresses, now_ms)
     for table, blank in _ADDRESSES.items():
         tx.connection.execute(update(table).where(table.c.org_id == org_id, table.c.customer_id == customer_id).values(blank))
     return _set(tx, org_id, customer_id, now_ms, None, deleted_ms=row.deleted_ms or now_ms, **_FORGOTTEN)

@@ -1,7 +1,8 @@
 """Deliveries as people look at them: the log, dead letters, and sending again.
 
 Sending again sets the delivery that is there back to waiting, so that body and event id stay what they were and an event has one
-row for each webhook, however often it was sent. It takes its old place, before what waits already of the same customer.
+row for each webhook, however often it was sent. Repeats are in chains of their own: they wait for repeats before them, by their
+old order, and keep nobody waiting who is told of something new.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,13 +32,12 @@ from couponry.core.limits import (
     DELIVERIES_COUNTED_MAX,
     DELIVERIES_LISTED_MAX,
     DELIVERY_CHUNK_ROWS,
-    DELIVERY_KEPT_MS,
     DELIVERY_WALKED_MAX,
     MINUTE_MS,
 )
 from couponry.core.problem import Problem
 from couponry.store import schema as t
-from couponry.store.deliveries import hold_chains
+from couponry.store.deliveries import hold_chains, last_of_chains, put_off_chains
 from couponry.store.engine import ReadTransaction, WriteTransaction
 from couponry.store.statements import Probe, Row
 
@@ -49,6 +49,7 @@ _COLUMNS: Final = (
     *(t.delivery.c[name] for name in _NAMES if name != "happened_ms"),
     func.coalesce(t.outbox.c.created_ms, t.delivery.c.created_ms).label("happened_ms"),
 )
+_MESSAGES: Final = (Channel.SMS, Channel.EMAIL, Channel.CONTACTS, Channel.OTP_SMS, Channel.OTP_EMAIL)
 _SKEW_MS: Final = MINUTE_MS
 """How far the clocks of workers may differ: ids follow the times of whoever made them."""
 # The first id whose row, or the next one there is, was made at that time or later: half the ids fall away at each step.
@@ -66,10 +67,6 @@ _FIRST_MADE: Final = text("""
         FROM part WHERE low < high
     )
     SELECT MIN(high) FROM part
-""")
-_PURGE: Final = text("""
-    DELETE FROM delivery WHERE org_id = :org AND id > :after AND id <= :last
-    AND created_ms < :before AND state IN ('delivered', 'skipped')
 """)
 
 
@@ -112,7 +109,7 @@ def messages_sent(tx: ReadTransaction, org_id: int, *, limit: int, before_id: in
         walked = walked.where(row.id < before_id)
     (last,) = walked.order_by(row.id.desc()).limit(DELIVERY_WALKED_MAX).subquery("walked").c
     since = select(func.min(last)).scalar_subquery()
-    wanted = _deliveries(org_id).where(row.id >= since, or_(row.target_id == Channel.SMS, row.target_id == Channel.EMAIL))
+    wanted = _deliveries(org_id).where(row.id >= since, or_(*(row.target_id == each for each in _MESSAGES)))
     if before_id is not None:
         wanted = wanted.where(row.id < before_id)
     return _read(tx, wanted.order_by(row.id.desc()).limit(limit))
@@ -184,29 +181,6 @@ def send_again(
     return Chunk(len(ids), None if is_last else rows[-1].id)
 
 
-def purge(tx: WriteTransaction, org_id: int, now_ms: int, *, after_id: int = 0) -> Chunk:
-    """Forget what was delivered or skipped a month ago, oldest first, so much in a transaction; what failed stays."""
-    row, before_ms = t.delivery.c, now_ms - DELIVERY_KEPT_MS
-    walked = select(row.id, row.created_ms).where(row.org_id == org_id, row.id > after_id).order_by(row.id)
-    rows = tx.rows(walked.limit(DELIVERY_WALKED_MAX), {})
-    if not rows:
-        return Chunk(0, None)
-    asked = {"org": org_id, "after": after_id, "last": rows[-1].id, "before": before_ms}
-    gone = int(tx.connection.execute(_PURGE, asked).rowcount)
-    is_last = len(rows) < DELIVERY_WALKED_MAX or rows[-1].created_ms >= before_ms
-    return Chunk(gone, None if is_last else rows[-1].id)
-
-
-def purge_outbox(tx: WriteTransaction, org_id: int, now_ms: int) -> Chunk:
-    """Forget the causes of a month ago that have their position, some of them; nothing is left to go on after."""
-    row, before_ms = t.outbox.c, now_ms - DELIVERY_KEPT_MS
-    walked = select(row.id, row.created_ms).where(row.org_id == org_id, row.position.is_not(None)).order_by(row.position)
-    rows = tx.rows(walked.limit(DELIVERY_CHUNK_ROWS), {})
-    old = [found.id for found in rows if found.created_ms < before_ms]
-    tx.connection.execute(delete(t.outbox).where(t.outbox.c.org_id == org_id, row.id.in_(old)))
-    return Chunk(len(old), old[-1] if len(old) == DELIVERY_CHUNK_ROWS else None)
-
-
 def target_counts(tx: ReadTransaction, org_id: int, target_ids: Collection[int]) -> list[TargetCount]:
     """What waits and what has failed, by target; beyond `DELIVERIES_COUNTED_MAX` it is only known that there is more."""
     states = (DeliveryState.WAITING, DeliveryState.FAILED)
@@ -241,17 +215,31 @@ def _again(tx: WriteTransaction, org_id: int, ids: Sequence[int], now_ms: int) -
     if not ids:
         return
     hold_chains(tx, org_id)
-    row = t.delivery.c
-    these = and_(row.org_id == org_id, row.id.in_(ids))
-    untold = select(row.outbox_id).where(these, row.target_id == Channel.UNTOLD)
-    causes = [found.outbox_id for found in tx.rows(untold, {})]
-    if causes:
-        tx.connection.execute(
-            update(t.outbox).where(t.outbox.c.org_id == org_id, t.outbox.c.id.in_(causes)).values(position=None)
-        )
-        tx.connection.execute(delete(t.delivery).where(these, row.target_id == Channel.UNTOLD))
-    anew = {"state": DeliveryState.WAITING.value, "attempts": 0, "since_ms": now_ms, "done_ms": None, "problem": ""}
-    tx.connection.execute(update(t.delivery).where(these).values(**anew, next_ms=row.created_ms))
+    row, cause = t.delivery.c, t.outbox.c
+    these = select(row.id, row.target_id, row.customer_id, row.outbox_id).where(row.org_id == org_id, row.id.in_(ids))
+    found = tx.rows(these, {})
+    untold = [each.outbox_id for each in found if each.target_id == Channel.UNTOLD]
+    if untold:
+        is_one = and_(cause.org_id == org_id, cause.id.in_(untold))
+        tx.connection.execute(update(t.outbox).where(is_one).values(position=None))
+        letter = and_(row.org_id == org_id, row.target_id == Channel.UNTOLD, row.outbox_id.in_(select(cause.id).where(is_one)))
+        tx.connection.execute(delete(t.delivery).where(letter))
+    _repeat(tx, org_id, [tuple(each)[:3] for each in found if each.target_id != Channel.UNTOLD], now_ms)
+
+
+def _repeat(tx: WriteTransaction, org_id: int, letters: Sequence[Row], now_ms: int) -> None:
+    """Let (id, target_id, customer_id) wait again, each behind what waits of its chain, which waits for those before it."""
+    if not letters:
+        return
+    chains = sorted({(target_id, customer_id) for _, target_id, customer_id in letters if customer_id is not None})
+    last = {(row[0], row[1]): row[2] for row in last_of_chains(tx.dialect, is_repeat=True).rows(tx, org_id, chains)}
+    due_ms = {chain: max(now_ms, last.get(chain, 0)) for chain in chains}
+    anew = {"state": DeliveryState.WAITING.value, "is_repeat": True, "since_ms": now_ms, "done_ms": None, "problem": ""}
+    write = tx.dialect.update(t.delivery, ("id",), (), ("attempts", *anew, "next_ms"))
+    rows = [(0, *anew.values(), due_ms.get((target_id, who), now_ms), row_id) for row_id, target_id, who in letters]
+    tx.dialect.run(tx.connection, write, org_id, sorted(rows, key=lambda row: row[-1]))
+    if chains:
+        tx.dialect.run(tx.connection, put_off_chains(tx.dialect), org_id, [(due_ms[chain], *chain, True) for chain in chains])
 
 
 def _first_made(tx: ReadTransaction, org_id: int, at_ms: int) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 from sqlalchemy import select
 
+from couponry.core.codes import code_key
 from couponry.core.model import Org
 from couponry.core.problem import Problem
 from couponry.core.roles import ROLES, Role
@@ -23,7 +24,11 @@ TILL: Final = "demo.till"
 PASSWORD: Final = "demo"  # noqa: S105 - printed at every start of a demo
 MOBILE: Final = "919812300001"
 CONSOLE_PASSWORD: Final = "try the console"  # noqa: S105 - printed at every start of a demo
+EMAIL: Final = "noor@example.com"
+"""Of a customer without a mobile, who is told by e-mail."""
 
+_TOLD: Final = "THANKS"
+"""The series whose coupons customers are told of, as many as anybody likes."""
 _THERE_ALREADY: Final = frozenset({633, 751, 1016, 1032, 1033, 5004})
 _COUPONS_AT_ONCE: Final = 100
 
@@ -32,6 +37,7 @@ _CUSTOMERS: Final[tuple[Cells, ...]] = (
     {"firstName": "Arun", "lastName": "Iyer", "mobile": "919812300002", "externalId": "CRM-78", "transactionCount": "4"},
     {"firstName": "Leena", "lastName": "Das", "mobile": "919812300003", "externalId": "CRM-79", "fraudStatus": "CONFIRMED"},
     {"firstName": "Vikram", "lastName": "Sen", "mobile": "919812300004", "externalId": "CRM-80", "statusLabel": "SUSPENDED"},
+    {"firstName": "Noor", "lastName": "Shah", "email": EMAIL, "externalId": "CRM-81"},
 )
 _ANY_NUMBER_OF_TIMES: Final = {"isMultipleUseAllowed": True, "sameUserMultipleRedeem": True}
 _SERIES: Final[tuple[Cells, ...]] = (
@@ -99,6 +105,20 @@ _SERIES: Final[tuple[Cells, ...]] = (
         "clientHandlingType": "DISC_CODE",
         "validTillDate": "2020-12-31",
     },
+    {
+        "seriesCode": _TOLD,
+        "description": "Ten off the next visit",
+        "discountType": "ABS",
+        "discountValue": 10,
+        "clientHandlingType": "DISC_CODE",
+        "expiryStrategyType": "DAYS",
+        "expiryStrategyValue": 30,
+        "smsTemplate": (
+            "Hello {{first_name}}, thank you for coming. {{offer_name}} with {{voucher_code}}, until {{voucher_expiry_date}}."
+        ),
+        "shortSMSTemplate": "{{offer_name}}: {{voucher_code}}",
+        "isMultipleVouchersPerUserAllowed": True,
+    },
 )
 _OTHER_COUPONS: Final[tuple[Cells, ...]] = (
     {"seriesCode": "THRICE", "code": "THRICE-1"},
@@ -111,12 +131,17 @@ _OTHER_COUPONS: Final[tuple[Cells, ...]] = (
 
 
 class Offer(Struct, frozen=True):
-    """What a visitor can try at once: a till and its secret, a coupon that is not used yet, and whose it is."""
+    """What a visitor can try at once: a till and its secret, a coupon that is not used yet, and whose it is.
+
+    Of the series, any number of coupons may be issued, to the same customer or to one who is told by e-mail.
+    """
 
     till: str
     secret: str
     code: str
     mobile: str
+    series_id: int
+    email: str = EMAIL
 
 
 def offer(database: Database, now_ms: int) -> Offer:
@@ -131,7 +156,7 @@ def offer(database: Database, now_ms: int) -> Offer:
         first = _number_of_demo_coupons(database, org) + 1
         new = [f"DEMO-{number:04}" for number in range(first, first + _COUPONS_AT_ONCE)]
         _import(database, coupons, tuple({"seriesCode": "MONSOON", "code": code, "customerMobile": MOBILE} for code in new))
-    return Offer(TILL, passwords.till_secret(PASSWORD), code, MOBILE)
+    return Offer(TILL, passwords.till_secret(PASSWORD), code, MOBILE, _told_series(database, org))
 
 
 def _org(database: Database, now_ms: int) -> Org:
@@ -166,6 +191,13 @@ def _people(database: Database, org: Org) -> None:
     with database.writing() as tx:
         for role, password_hash in hashes.items():
             registry.create_user(tx, org.id, email=email_of(role), password_hash=password_hash, role=role)
+
+
+def _told_series(database: Database, org: Org) -> int:
+    series = t.series.c
+    with database.reading() as tx:
+        ((series_id,),) = tx.rows(select(series.id).where(series.org_id == org.id, series.code_key == code_key(_TOLD)), {})
+    return int(series_id)
 
 
 def _unredeemed(database: Database, org: Org) -> str | None:

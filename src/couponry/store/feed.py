@@ -4,9 +4,7 @@ Positions only grow, so that whoever has read up to one will never miss what com
 """
 
 from collections.abc import Collection, Sequence
-from typing import Final
 
-import msgspec
 from msgspec import Struct
 from sqlalchemy import func, select
 
@@ -15,13 +13,8 @@ from couponry.core.limits import COUPONS_TOLD_AT_ONCE, EVENTS_WALKED_MAX
 from couponry.core.telling import Cause
 from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction
-from couponry.store.statements import Row, org_parameter
-from couponry.store.telling import FactReads
-
-_COLUMNS: Final = (
-    *(t.outbox.c.position, t.outbox.c.id, t.outbox.c.event, t.outbox.c.subject_id, t.outbox.c.subject_ids),
-    *(t.outbox.c.customer_id, t.outbox.c.request_id, t.outbox.c.created_ms, t.outbox.c.identified_by),
-)
+from couponry.store.statements import org_parameter
+from couponry.store.telling import CAUSE_COLUMNS, FactReads, cause_from_row
 
 
 class Told(Struct, frozen=True):
@@ -48,18 +41,19 @@ class Feed:
     def after(self, tx: ReadTransaction, org_id: int, position: int, names: Collection[str], limit: int, now_ms: int) -> FeedPage:
         """The next events of these names, among so many rows that a page may look at. Nine statements at most."""
         row = t.outbox.c
-        walked = select(*_COLUMNS).where(row.org_id == org_parameter(), row.position > position).order_by(row.position)
-        rows = tx.rows(walked.limit(EVENTS_WALKED_MAX), {"org": org_id})
+        walked = select(row.position, *CAUSE_COLUMNS).where(row.org_id == org_parameter(), row.position > position)
+        rows = tx.rows(walked.order_by(row.position).limit(EVENTS_WALKED_MAX), {"org": org_id})
         causes: list[tuple[int, Cause]] = []
         subjects = 0
         for found in rows:
-            cause = _cause(found)
+            at, *about = found
+            cause = cause_from_row(tuple(about))
             if cause.event in names:
                 subjects += len(cause.subject_ids)
                 if len(causes) == limit or (causes and subjects > COUPONS_TOLD_AT_ONCE):
                     break
-                causes.append((found.position, cause))
-            position = found.position
+                causes.append((at, cause))
+            position = at
         events = Events(org_id, self._facts(tx).facts(tx, org_id, [cause for _, cause in causes], now_ms)) if causes else None
         return FeedPage([Told(at, cause, events.body(cause)) for at, cause in causes] if events else [], position)
 
@@ -74,10 +68,3 @@ def latest(tx: ReadTransaction, org_id: int) -> int:
     last = select(func.max(row.position)).where(row.org_id == org_parameter(), row.position > 0)
     ((position,),) = tx.rows(last, {"org": org_id})
     return position or 0
-
-
-def _cause(row: Row) -> Cause:
-    _position, cause_id, event, subject_id, subject_ids, customer_id, request_id, created_ms, identified_by = row
-    listed = msgspec.json.decode(subject_ids, type=tuple[int, ...]) if subject_ids else (subject_id,)
-    kinds = frozenset(identified_by.split(",")) if identified_by else frozenset[str]()
-    return Cause(cause_id, event, listed, customer_id, request_id, created_ms, kinds)

@@ -25,7 +25,7 @@ from couponry.store import schema as t
 from couponry.store.engine import ReadTransaction
 from couponry.store.places import sites
 from couponry.store.registry import read_org
-from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, coupon_from_row, customer_from_row, series_from_text
+from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, coupon_from_row, customer_from_row, is_halted, series_from_text
 from couponry.store.selects import IDENTIFIERS
 from couponry.store.statements import org_parameter
 
@@ -222,7 +222,7 @@ class _Look:
         now_ms = self.question.now_ms
         if self.is_past and state == "ENDED" and ends_ms is not None:
             return ends_ms < now_ms
-        return state is not None and (state != "ACTIVE" or (ends_ms or now_ms) < now_ms)
+        return is_halted(state, ends_ms, now_ms)
 
     def _is_in_audience(self, series_id: int, customer: Customer | None) -> bool:
         member = t.series_audience.c

@@ -84,7 +84,7 @@ def find_file(tx: ReadTransaction, org_id: int, name: str) -> tuple[int, JobFile
     file = t.job_file.c
     wanted = select(file.job_id, file.role, file.name, file.size_bytes).where(file.org_id == org_id, file.name == name)
     for row in tx.rows(wanted, {}):
-        return row.job_id, JobFile(FileRole(row.role), row.name, row.size_bytes)
+        return row.job_id, _file(row)
     return None
 
 
@@ -170,8 +170,12 @@ def _read(tx: ReadTransaction, org_id: int, wanted: Select[Any]) -> list[Job]:
     listed = select(file.job_id, file.role, file.name, file.size_bytes)
     files: dict[int, list[JobFile]] = {}
     for row in tx.rows(listed.where(file.org_id == org_id, file.job_id.in_([row.id for row in rows])), {}) if rows else ():
-        files.setdefault(row.job_id, []).append(JobFile(FileRole(row.role), row.name, row.size_bytes))
+        files.setdefault(row.job_id, []).append(_file(row))
     return [_job(org_id, row, tuple(files.get(row.id, ()))) for row in rows]
+
+
+def _file(row: Any) -> JobFile:  # noqa: ANN401 - a row of the columns that it names
+    return JobFile(FileRole(row.role), row.name, row.size_bytes)
 
 
 def _job(org_id: int, row: Row, files: tuple[JobFile, ...]) -> Job:

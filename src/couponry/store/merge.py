@@ -13,12 +13,14 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, String, case, delete, select, text, update
 
+from couponry.core.deliveries import Channel
 from couponry.core.figures import Tally
 from couponry.core.limits import COUNT_MAX
 from couponry.core.problem import Problem
 from couponry.store import schema as t
 from couponry.store.counting import Counting, zone_of
 from couponry.store.engine import Stage, WriteTransaction
+from couponry.store.erasure import withhold
 from couponry.store.neighbours import hold_customers
 from couponry.store.statements import Row, org_parameter
 
@@ -81,6 +83,7 @@ def merge(tx: WriteTransaction, org_id: int, victim_id: int, survivor_id: int, n
     _audiences(tx, pair)
     _people(tx, pair, people, now_ms)
     _count_revoked(tx, pair, doubles, now_ms)
+    withhold(tx, org_id, victim_id, (Channel.SMS, Channel.EMAIL), "the customer was merged into another", now_ms)
     return None
 
 

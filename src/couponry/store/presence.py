@@ -16,7 +16,7 @@ _HOLD: Final = text("SELECT pg_advisory_lock(hashtextextended(:name, 0))")
 _LOCK: Final = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _ALIVE: Final = text("SELECT 1")
 _UNLOCK: Final = text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
-_OWNED: Final = 0x6F776E73
+OWNED: Final = 0x6F776E73
 _OWN: Final = text("""
     SELECT wanted.org_id FROM unnest(CAST(:org_ids AS bigint[])) AS wanted(org_id)
     WHERE pg_try_advisory_lock(CAST(:kind AS int), CAST(wanted.org_id AS int))
@@ -106,7 +106,7 @@ class Ownership:
         try:
             if self._connection is None:
                 self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            wanted = {"kind": _OWNED, "org_ids": sorted(set(org_ids) - self._owned)}
+            wanted = {"kind": OWNED, "org_ids": sorted(set(org_ids) - self._owned)}
             self._owned |= frozenset(org_id for (org_id,) in self._connection.execute(_OWN, wanted))
         except SQLAlchemyError:
             self.release()

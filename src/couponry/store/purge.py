@@ -1,6 +1,6 @@
-"""What nobody will ask for again is forgotten: answers kept for repeats, codes sent to customers, files received and written.
+"""What nobody will ask for again is forgotten: answers kept for repeats, codes sent to customers, what was told, files of jobs.
 
-In ranges of a key, with short statements, so that nobody waits for them. Refusals, events and the jobs themselves stay.
+In ranges of a key, with short statements, so that nobody waits for them. Refusals and the jobs themselves stay.
 """
 
 import re
@@ -12,12 +12,17 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Column, ColumnElement, Table, case, delete, func, or_, select, true
 
+from couponry.core.deliveries import DeliveryState
 from couponry.core.jobs import ENDED, FileRole
 from couponry.core.limits import (
     ANSWER_KEPT_MS_MAX,
+    DEAD_LETTER_KEPT_MS,
+    DELIVERY_KEPT_MS,
     DERIVED_IDEMPOTENCY_HOURS_MAX,
     HOUR_MS,
+    PURGE_DELIVERIES,
     PURGE_RANGE_ROWS,
+    REMINDER_KEPT_MS,
     VALIDATION_KEPT_MS,
 )
 from couponry.core.problem import Problem
@@ -68,6 +73,30 @@ def forget_calls(database: Database, org_id: int, now_ms: int, after: int) -> St
     """The same for missed calls, which count for less than a day."""
     is_over = t.missed_call.c.called_ms < now_ms - VALIDATION_KEPT_MS
     return _forget(database, org_id, t.missed_call.c.id, after, is_over, is_over)
+
+
+def forget_deliveries(database: Database, org_id: int, now_ms: int, after: int) -> Step:
+    """Deliveries that were made, or not to be made, a month ago, and dead letters that nobody has replayed for three."""
+    row, before_ms = t.delivery.c, now_ms - DELIVERY_KEPT_MS
+    is_told = (row.created_ms < before_ms) & row.state.in_((DeliveryState.DELIVERED, DeliveryState.SKIPPED))
+    is_dead = (row.done_ms < now_ms - DEAD_LETTER_KEPT_MS) & (row.state == DeliveryState.FAILED)
+    return _forget(database, org_id, row.id, after, is_told | is_dead, row.created_ms < before_ms, PURGE_DELIVERIES)
+
+
+def forget_causes(database: Database, org_id: int, now_ms: int, after: int) -> Step:
+    """What happened a month ago, in the next range of positions. What has a delivery stays: it may be made anew of it."""
+    row, delivery = t.outbox.c, t.delivery.c
+    # A count is looked up by its key; NOT EXISTS would be a join, by half of it where there are no statistics.
+    of_it = select(func.count()).select_from(t.delivery).where(delivery.org_id == org_id, delivery.outbox_id == row.id)
+    is_old = row.created_ms < now_ms - DELIVERY_KEPT_MS
+    is_over = is_old & (of_it.correlate(t.outbox).scalar_subquery() == 0)
+    return _forget(database, org_id, row.position, after, is_over, is_old)
+
+
+def forget_reminders(database: Database, org_id: int, now_ms: int, after: int) -> Step:
+    """Which coupons somebody was reminded of so long ago that no reminder of then can be due, in the next range of coupons."""
+    is_over = t.reminder.c.sent_ms < now_ms - REMINDER_KEPT_MS
+    return _forget(database, org_id, t.reminder.c.coupon_id, after, is_over)
 
 
 def forget_job_files(database: Database, folder: Folder, org_id: int, before_ms: int, after: int) -> Step:
@@ -145,13 +174,14 @@ def _forget(
     after: str | int,
     is_over: ColumnElement[bool],
     is_old: ColumnElement[bool] = true(),  # noqa: B008 - a constant
+    most: int = PURGE_RANGE_ROWS,
 ) -> Step:
     """Delete what is over in the next range of a key. Where keys grow with time, nothing is after a range that is not all old."""
     table = key.table
     assert isinstance(table, Table)
     here = (table.c.org_id == org_id, key > after)
     over, old = (case((condition, 1), else_=0) for condition in (is_over, is_old))
-    rows = select(key, over.label("over"), old.label("old")).where(*here).order_by(key).limit(PURGE_RANGE_ROWS).subquery()
+    rows = select(key, over.label("over"), old.label("old")).where(*here).order_by(key).limit(most).subquery()
     with database.reading() as tx:
         summed = select(func.count(), func.max(rows.c[key.name]), func.sum(rows.c.over), func.sum(rows.c.old))
         ((count, last, over_count, old_count),) = tx.rows(summed, {})
@@ -159,7 +189,7 @@ def _forget(
     if over_count:
         with database.writing() as tx:
             forgotten = tx.connection.execute(delete(table).where(*here, key <= last, is_over)).rowcount
-    return Step(forgotten, last if count == PURGE_RANGE_ROWS and old_count == count else None)
+    return Step(forgotten, last if count == most and old_count == count else None)
 
 
 def _derived_kept_ms(tx: ReadTransaction, org_id: int) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Integer, Select, bindparam, func, insert, lit
 from couponry.core import ids
 from couponry.core.limits import REMINDER_CHUNK_ROWS
 from couponry.core.reminders import NEVER, Walk, Watched, watched
+from couponry.core.telling import Rank
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.dialect import Dialect
@@ -70,7 +71,7 @@ class Notices:
     def __init__(self, dialect: Dialect, step_rows: int = REMINDER_CHUNK_ROWS) -> None:
         versions, version = dialect.keys("versions", BigInteger(), Integer()), t.series_version.c
         source = versions.probing(t.series_version, "series_id", "version")
-        terms = select(version.series_id, version.version, version.terms).select_from(source)
+        terms = select(version.series_id, version.version, version.terms, version.created_ms).select_from(source)
         self._terms = Keyed(dialect, terms, versions)
         keys, notice = dialect.keys("ids", BigInteger()), t.series_notice.c
         source = keys.probing(t.series_notice, "series_id")
@@ -83,7 +84,7 @@ class Notices:
         self._heads = dialect.read(_heads())
         self._place = dialect.read(_in_series(t.coupon.c.id).order_by(t.coupon.c.id).limit(1).offset(step_rows - 1))
         self._holders = dialect.read(_holders())
-        outbox = ("id", "event", "subject_id", "customer_id", "request_id", "created_ms")
+        outbox = ("id", "event", "subject_id", "customer_id", "request_id", "created_ms", "rank")
         self._outbox = dialect.insert(t.outbox, outbox)
         self._reminders = dialect.insert(t.reminder, ("coupon_id", "reminder", "sent_ms"))
 
@@ -100,7 +101,7 @@ class Notices:
     def watched(self, tx: ReadTransaction, org_id: int, versions: Sequence[tuple[int, int]]) -> dict[int, Watched]:
         """What there is to look for in these versions of series; those that cannot be read are missing."""
         rows = self._terms.rows(tx, org_id, versions)
-        return {row[0]: watched(series) for row in rows if (series := series_from_text(*row))}
+        return {row[0]: watched(series, made_ms) for *row, made_ms in rows if (series := series_from_text(*row))}
 
     def notices(self, tx: ReadTransaction, org_id: int, series_ids: Sequence[int]) -> dict[tuple[int, str], Notice]:
         """How far these series are, by topic."""
@@ -142,7 +143,7 @@ class Notices:
         if holders:
             first = _event_ids(tx, org_id, len(holders))
             told = [
-                (event_id, walk.cause, each.coupon_id, each.customer_id, _REQUEST_ID, now_ms)
+                (event_id, walk.cause, each.coupon_id, each.customer_id, _REQUEST_ID, now_ms, Rank.LATER.value)
                 for event_id, each in enumerate(holders, first)
             ]
             tx.write(self._reminders, org_id, [(each.coupon_id, walk.topic, now_ms) for each in holders])

@@ -9,7 +9,7 @@ import msgspec
 
 from couponry.core.currency import CURRENCIES
 from couponry.core.limits import MONEY_SCALE
-from couponry.core.model import Coupon, Customer, Org, StoredRedemption, Terms
+from couponry.core.model import Coupon, Customer, Org, Redemption, StoredRedemption, Terms
 from couponry.core.org_settings import OrgSettings
 from couponry.core.series import Series, series_from_terms
 from couponry.store import schema as t
@@ -52,6 +52,11 @@ REDEMPTION_COLUMNS: Final = (
     t.redemption.c.store_id,
     t.redemption.c.discount,
 )
+REDEMPTION_MADE: Final = (
+    *("id", "coupon_id", "use_number", "series_id", "series_version", "customer_id", "customer_use_number", "till_id"),
+    *("store_id", "redeemed_ms", "amount", "discount", "transaction_number", "custom_fields", "request_id"),
+)
+"""What is written of a redemption when it is made."""
 CUSTOMER_COLUMNS: Final = (
     t.customer.c.id,
     t.customer.c.first_name,
@@ -121,12 +126,32 @@ def redemption_from_row(row: Row) -> StoredRedemption:
     return StoredRedemption(*made, is_undone, money, number, bill_id, custom_fields, store_id, given)
 
 
+def redemption_row(redemption: Redemption) -> Row:
+    """As `REDEMPTION_MADE`."""
+    return (
+        *(redemption.id, redemption.coupon_id, redemption.use_number, redemption.series_id, redemption.series_version),
+        *(redemption.customer_id, redemption.customer_use_number, redemption.till_id, redemption.store_id),
+        *(redemption.redeemed_ms, scaled(redemption.amount), scaled(redemption.discount), redemption.transaction_number),
+        *(fields_as_text(dict(redemption.custom_fields)), redemption.request_id),
+    )
+
+
+def fields_as_text(fields: dict[str, str]) -> str | None:
+    """Custom fields as the database keeps them; none are NULL."""
+    return msgspec.json.encode(fields).decode() if fields else None
+
+
 def series_from_text(series_id: int, version: int, text: str) -> Series | None:
     """The series from its stored terms, or None when they cannot be used (788)."""
     try:
         return series_from_terms(series_id, version, msgspec.json.decode(text, type=Terms))
     except (ValueError, KeyError, OverflowError, msgspec.MsgspecError):
         return None
+
+
+def is_halted(campaign_state: str | None, campaign_ends_ms: int | None, now_ms: int) -> bool:
+    """Whether a series' campaign, if it has one, has ended or is paused."""
+    return campaign_state is not None and (campaign_state != "ACTIVE" or (campaign_ends_ms or now_ms) < now_ms)
 
 
 def scaled(amount: Decimal | None) -> int | None:

@@ -21,11 +21,20 @@ from sqlalchemy import (
 )
 
 from couponry.core.limits import REVOKE_COUPONS_MAX
+from couponry.core.series import Series
 from couponry.core.validation import COUPON
 from couponry.store import schema as t
 from couponry.store.dialect import Dialect, Locking
 from couponry.store.engine import ReadTransaction
-from couponry.store.rows import COUPON_COLUMNS, CUSTOMER_COLUMNS, LABEL_COLUMNS, ORG_COLUMNS, REDEMPTION_COLUMNS
+from couponry.store.rows import (
+    COUPON_COLUMNS,
+    CUSTOMER_COLUMNS,
+    LABEL_COLUMNS,
+    ORG_COLUMNS,
+    REDEMPTION_COLUMNS,
+    is_halted,
+    series_from_text,
+)
 from couponry.store.statements import Keys, Read, Row, org_parameter
 
 IDENTIFIERS: Final = {
@@ -119,6 +128,13 @@ class Selects:
         for kind, listed in zip(kinds, keys, strict=True):
             parameters |= listed.bound([(int(value) if kind == "id" else value,) for value in sorted(wanted[kind])])
         return tx.read(read, parameters)
+
+    def series_now(self, tx: ReadTransaction, org_id: int, series_id: int, now_ms: int) -> tuple[Series | None, bool] | None:
+        """A series by its current terms (None: unusable), and whether its campaign is over or paused; None without a series."""
+        for _, version, campaign_state, campaign_ends_ms in self.heads.rows(tx, org_id, [(series_id,)]):
+            ((*_, text),) = self.terms.rows(tx, org_id, [(series_id, version)])
+            return series_from_text(series_id, version, text), is_halted(campaign_state, campaign_ends_ms, now_ms)
+        return None
 
     def _customers_by(self, kinds: tuple[str, ...]) -> tuple[Read, tuple[Keys, ...]]:
         keys = tuple(self._dialect.keys(f"k_{kind}", IDENTIFIERS[kind].type) for kind in kinds)

@@ -1,32 +1,43 @@
 """From what happened to what is sent: each cause in the outbox gets its position, and its deliveries, in one transaction.
 
 What deliveries say is made before that transaction, from a consistent view, so that nobody waits while bodies are written. If
-another worker was faster, or a crash comes between, the transaction writes nothing: a position is given once, to a row that has
-none, and only together with the deliveries. Positions follow the order of commits, since whoever gives them waits for the one
-before: a reader who has seen a position will never find a lower one that is new.
+another worker was faster, or somebody whom they may name was forgotten meanwhile, or a crash comes between, it writes
+nothing: a position is given once, to a row that has none, and only together with the deliveries. Positions follow the order of
+commits, since whoever gives them waits for the one before: a reader who has seen a position will never find a lower one that is
+new.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
 import structlog
-from sqlalchemy import BigInteger, and_, bindparam, literal_column, select
+from sqlalchemy import and_, bindparam, literal_column, select
 
 from couponry.core.deliveries import Channel, DeliveryState, NewDelivery, Webhook
-from couponry.core.limits import CAUSES_AT_ONCE, COUPONS_TOLD_AT_ONCE, REDEEM_ITEMS_MAX, SIDE_EFFECTS_LEFT_MS
+from couponry.core.hook_messages import SIDE_EFFECTS
+from couponry.core.limits import (
+    CAUSES_AT_ONCE,
+    COUPON_TOLD_CHARS,
+    COUPONS_TOLD_AT_ONCE,
+    EVENT_TOLD_CHARS,
+    REDEEM_ITEMS_MAX,
+    SIDE_EFFECTS_LEFT_MS,
+    TOLD_CHARS_AT_ONCE,
+)
 from couponry.core.model import Org
 from couponry.core.telling import Cause, Facts
 from couponry.store import schema as t
 from couponry.store import serials
 from couponry.store.bulk.inserts import insert_many
-from couponry.store.deliveries import IS_WAITING, hold_chains, only
-from couponry.store.dialect import Dialect
-from couponry.store.engine import Database, ReadTransaction, Stage, WriteTransaction
+from couponry.store.deliveries import hold_chains, last_of_chains, only
+from couponry.store.dialect import Dialect, Trouble
+from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
+from couponry.store.neighbours import others_write
 from couponry.store.rows import LABEL_COLUMNS, ORG_COLUMNS, org_from_rows
-from couponry.store.selects import Keyed
 from couponry.store.statements import Row, org_parameter
-from couponry.store.telling import FactReads
+from couponry.store.telling import CAUSE_COLUMNS, FactReads, cause_from_row
 from couponry.store.webhooks import active_webhooks
 
 FanOut = Callable[[Org, Sequence[Cause], Facts, Sequence[Webhook]], Sequence[NewDelivery]]
@@ -35,20 +46,40 @@ FanOut = Callable[[Org, Sequence[Cause], Facts, Sequence[Webhook]], Sequence[New
 log = structlog.get_logger()
 
 _DELIVERY: Final = (
-    *("id", "outbox_id", "event", "target_id", "customer_id", "coupon_id", "address", "body", "state", "attempts", "next_ms"),
-    *("created_ms", "since_ms", "done_ms", "problem", "request_id", "ref_id"),
+    *(
+        "id",
+        "outbox_id",
+        "event",
+        "target_id",
+        "customer_id",
+        "coupon_id",
+        "address",
+        "expires_ms",
+        "body_chars",
+        "body",
+        "state",
+    ),
+    *("attempts", "next_ms", "created_ms", "since_ms", "done_ms", "problem", "request_id", "ref_id"),
 )
+_REDEEM: Final = frozenset({"CouponRedeem", SIDE_EFFECTS})
+REQUEST_CAUSES_MAX: Final = len(_REDEEM) * REDEEM_ITEMS_MAX
 
 
 class Sequenced(NamedTuple):
-    """How many causes got their positions, and which targets something new waits for. `is_all`: there were no more."""
+    """How many causes got their positions, and which targets something new waits for. `is_all`: there were no more.
+
+    `write_s` is how long others could not write on SQLite; `others_write` whether any do, which is asked while there is more.
+    """
 
     causes: int
     target_ids: frozenset[int]
     is_all: bool
+    write_s: float = 0
+    others_write: bool = False
 
 
 class _Batch(NamedTuple):
+    first: int
     causes: Sequence[Cause]
     deliveries: Sequence[NewDelivery]
     now_ms: int
@@ -68,17 +99,23 @@ class Sequencer:
         """Take the oldest causes that have no position. Raises StoreError, a conflict when another worker was faster."""
         now_ms = self._clock()
         with self._database.reading() as tx:
-            causes, is_all = self._statements.new_causes(tx, org_id, now_ms, most)
-            org = self._statements.org(tx, org_id) if causes else None
+            found = self._statements.new_causes(tx, org_id, now_ms, most)
+            org = self._statements.org(tx, org_id) if found else None
             if org is None:
                 return Sequenced(0, frozenset(), is_all=True)
-            facts = self._facts.facts(tx, org_id, causes, now_ms)
+            first = serials.upcoming(tx, org_id, serials.POSITION)
             webhooks = active_webhooks(tx, org_id)
-        batch = _Batch(causes, self._made(org, causes, facts, webhooks), now_ms)
+            causes = found[: _at_once(found, most, Counter(name for webhook in webhooks for name in webhook.event_names))]
+            facts = self._facts.facts(tx, org_id, causes, now_ms)
+        batch = _Batch(first, causes, self._made(org, causes, facts, webhooks), now_ms)
+        is_all = len(causes) == len(found)
         with self._database.writing() as tx:
+            began_s = time.perf_counter()
+            do_others = not is_all and others_write(tx)
             self._statements.write(tx, org_id, batch)
-        waiting = (each.target_id for each in batch.deliveries if each.state is DeliveryState.WAITING)
-        return Sequenced(len(causes), frozenset(waiting), is_all)
+        write_s = time.perf_counter() - began_s
+        waiting = frozenset(each.target_id for each in batch.deliveries if each.state is DeliveryState.WAITING)
+        return Sequenced(len(causes), waiting, is_all, write_s, do_others)
 
     def _made(self, org: Org, causes: Sequence[Cause], facts: Facts, webhooks: Sequence[Webhook]) -> list[NewDelivery]:
         """The deliveries; one cause that nothing can be made of must not stop all that come after it."""
@@ -103,34 +140,18 @@ class _Statements:
         row = t.outbox.c
         # The hook is told of side effects at once; only what it was not told then is left to us (`store.side_effects`).
         is_young = and_(row.event == literal_column("'SideEffects'"), row.created_ms > bindparam("young"))
-        columns = (
-            *(row.id, row.event, row.subject_id, row.subject_ids, row.customer_id, row.request_id, row.created_ms),
-            row.identified_by,
-        )
-        new = select(*columns).where(row.org_id == org_parameter(), row.position.is_(None), ~is_young)
-        self._new = dialect.read(new.order_by(row.created_ms, row.id).limit(bindparam("most")))
+        new = select(*CAUSE_COLUMNS).where(row.org_id == org_parameter(), row.position.is_(None), ~is_young)
+        self._new = dialect.read(new.order_by(row.rank, row.created_ms, row.id).limit(bindparam("most")))
         self._org = dialect.read(select(*ORG_COLUMNS).where(t.org.c.id == org_parameter()))
         self._labels = dialect.read(select(*LABEL_COLUMNS).where(t.status_label.c.org_id == org_parameter()))
         self._positions = only(dialect.update(t.outbox, ("id",), (), ("position",)), "outbox.position + 0 IS NULL")
-        keys, waits = dialect.keys("chains", BigInteger(), BigInteger()), t.delivery.c
-        target_id, customer_id = keys.columns
-        of_chain = (waits.org_id == org_parameter()) & (waits.target_id == target_id) & (waits.customer_id == customer_id)
-        last = dialect.first_of_each(
-            keys,
-            (waits.target_id, waits.customer_id, waits.next_ms, waits.id),
-            of_chain & IS_WAITING,
-            1,
-            index="ix_delivery_chain",
-            order=(waits.id.desc(),),
-        )
-        self._chains = Keyed(dialect, last, keys)
+        self._chains = last_of_chains(dialect, is_repeat=False)
 
-    def new_causes(self, tx: ReadTransaction, org_id: int, now_ms: int, most: int) -> tuple[list[Cause], bool]:
-        """The oldest without a position, not about too many coupons together; and whether these are all."""
-        asked = {"org": org_id, "young": now_ms - SIDE_EFFECTS_LEFT_MS, "most": most + 1}
-        causes = [_cause(row) for row in tx.read(self._new, asked)]
-        taken = _at_once(causes, most)
-        return causes[:taken], taken == len(causes)
+    def new_causes(self, tx: ReadTransaction, org_id: int, now_ms: int, most: int) -> list[Cause]:
+        """The first without a position, by rank and time, and one more if there is, or what may belong to one request."""
+        more = 1 if most > REQUEST_CAUSES_MAX else REQUEST_CAUSES_MAX
+        asked = {"org": org_id, "young": now_ms - SIDE_EFFECTS_LEFT_MS, "most": most + more}
+        return [cause_from_row(row) for row in tx.read(self._new, asked)]
 
     def org(self, tx: ReadTransaction, org_id: int) -> Org | None:
         """The org; None, which is logged, when it cannot be read: what it has to tell waits until it can."""
@@ -145,6 +166,8 @@ class _Statements:
         tx.stage = Stage.OUTBOX
         hold_chains(tx, org_id)
         first = serials.reserve(tx, org_id, serials.POSITION, len(batch.causes))
+        if first != batch.first:  # another worker was faster, or somebody was forgotten meanwhile (`store.erasure`)
+            raise StoreError(Trouble.CONFLICT, tx.stage)
         tx.write(self._positions, org_id, [(first + place, cause.id) for place, cause in enumerate(batch.causes)])
         if batch.deliveries:
             first_id = serials.reserve(tx, org_id, serials.DELIVERY, len(batch.deliveries))
@@ -166,33 +189,40 @@ class _Statements:
         return rows
 
 
-def _at_once(causes: Sequence[Cause], most: int) -> int:
-    """How many of these to tell together. The redemptions of one request are, which is known by its id."""
-    taken = subjects = 0
-    while taken < min(most, len(causes)):
-        subjects += len(causes[taken].subject_ids)
-        if taken and subjects > COUPONS_TOLD_AT_ONCE:
+def _at_once(causes: Sequence[Cause], most: int, receivers: Mapping[str, int]) -> int:
+    """How many of these to tell together: not about too many coupons, nor in too much text for all `receivers` of an event."""
+    taken = subjects = chars = 0
+    for cause in causes[:most]:
+        subjects += len(cause.subject_ids)
+        chars += max(1, receivers[cause.event]) * (EVENT_TOLD_CHARS + COUPON_TOLD_CHARS * len(cause.subject_ids))
+        if taken and (subjects > COUPONS_TOLD_AT_ONCE or chars > TOLD_CHARS_AT_ONCE):
             break
         taken += 1
-    whole = taken
-    while 0 < whole < len(causes) and causes[whole].request_id == causes[whole - 1].request_id:
-        whole -= 1
-    return whole if whole and taken - whole <= REDEEM_ITEMS_MAX else taken
+    return _whole(causes, taken)
+
+
+def _whole(causes: Sequence[Cause], taken: int) -> int:
+    """The same, or a few less, or more if need be: the redemptions of a request are told together, for they are counted."""
+    first = last = taken
+    while 0 < first < len(causes) and _are_one(causes[first - 1], causes[first]):
+        first -= 1
+    while last < len(causes) and _are_one(causes[last - 1], causes[last]):
+        last += 1
+    return taken if last - first > REQUEST_CAUSES_MAX else first or last
+
+
+def _are_one(cause: Cause, after: Cause) -> bool:
+    is_redeem = cause.event in _REDEEM and after.event in _REDEEM
+    return is_redeem and (cause.request_id, cause.created_ms) == (after.request_id, after.created_ms)
 
 
 def _row(delivery_id: int, each: NewDelivery, next_ms: int, now_ms: int) -> Row:
     done_ms = None if each.state is DeliveryState.WAITING else now_ms
     return (
-        *(delivery_id, each.outbox_id, each.event, each.target_id, each.customer_id, each.coupon_id, each.address, each.body),
-        *(each.state.value, 0, next_ms, now_ms, next_ms, done_ms, each.problem, each.request_id, each.ref_id),
+        *(delivery_id, each.outbox_id, each.event, each.target_id, each.customer_id, each.coupon_id, each.address),
+        *(each.expires_ms, len(each.body), each.body, each.state.value, 0, next_ms, now_ms, next_ms, done_ms),
+        *(each.problem, each.request_id, each.ref_id),
     )
-
-
-def _cause(row: Row) -> Cause:
-    cause_id, event, subject_id, subject_ids, customer_id, request_id, created_ms, identified_by = row
-    listed = msgspec.json.decode(subject_ids, type=tuple[int, ...]) if subject_ids else (subject_id,)
-    kinds = frozenset(identified_by.split(",")) if identified_by else frozenset()
-    return Cause(cause_id, event, listed, customer_id, request_id, created_ms, kinds)
 
 
 def _untold(cause: Cause, error: Exception) -> NewDelivery:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol
 from sqlalchemy import text
 
 from couponry.core.limits import ORG_BITS, SERIAL_BITS
-from couponry.store.engine import WriteTransaction
+from couponry.store.engine import ReadTransaction, WriteTransaction
 
 # Zones, concepts, stores, tills, clients and users share one kind: a list of store ids may name tills too (rules 8), so that
 # two of them with one id would open a series at a till that nobody listed.
@@ -65,6 +65,9 @@ _RESERVE: Final = text(
 )
 
 
+_UPCOMING: Final = text("SELECT next FROM serial WHERE org_id = :org AND kind = :kind")
+
+
 _RESERVE_CODES: Final = text(
     "UPDATE series SET codes_made = codes_made + :count WHERE org_id = :org AND id = :series RETURNING codes_made"
 )
@@ -74,6 +77,12 @@ def reserve_codes(tx: WriteTransaction, org_id: int, series_id: int, count: int)
     """The first of `count` code serials of a series, which nobody else will get; the first of all is 0."""
     found = tx.connection.execute(_RESERVE_CODES, {"org": org_id, "series": series_id, "count": count}).scalar_one()
     return int(found) - count
+
+
+def upcoming(tx: ReadTransaction, org_id: int, kind: str) -> int:
+    """The serial that comes next, unless somebody else gets it before."""
+    rows = tx.rows(_UPCOMING, {"org": org_id, "kind": kind})
+    return int(rows[0].next) if rows else FIRST.get(kind, 1)
 
 
 def reserve(tx: WriteTransaction, org_id: int, kind: str, count: int = 1) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import BigInteger, Integer, Select, select
@@ -26,6 +26,19 @@ _TILL = (
     *(t.store.c.external_id, t.store.c.external_id_1, t.store.c.external_id_2),
 )
 _OTP = (t.otp.c.id, t.otp.c.customer_id, t.otp.c.sealed, t.otp.c.message, t.otp.c.expires_ms, t.otp.c.used_ms)
+
+CAUSE_COLUMNS: Final = (
+    *(t.outbox.c.id, t.outbox.c.event, t.outbox.c.subject_id, t.outbox.c.subject_ids, t.outbox.c.customer_id),
+    *(t.outbox.c.request_id, t.outbox.c.created_ms, t.outbox.c.identified_by),
+)
+
+
+def cause_from_row(row: Row) -> Cause:
+    """A cause of `CAUSE_COLUMNS`."""
+    cause_id, event, subject_id, subject_ids, customer_id, request_id, created_ms, identified_by = row
+    listed = msgspec.json.decode(subject_ids, type=tuple[int, ...]) if subject_ids else (subject_id,)
+    kinds = frozenset(identified_by.split(",")) if identified_by else frozenset[str]()
+    return Cause(cause_id, event, listed, customer_id, request_id, created_ms, kinds)
 
 
 class _Selects:

@@ -14,6 +14,7 @@ from couponry.core import ids
 from couponry.core.limits import VALIDATION_CODES_A_DAY_MAX
 from couponry.core.model import Identifier
 from couponry.core.status import Code
+from couponry.core.telling import Rank
 from couponry.core.validation import COUPON, Message, ValidationCode, Vault, addressed, day_of, matching
 from couponry.store import schema as t
 from couponry.store import serials
@@ -77,6 +78,7 @@ def generate(
     }
     tx.connection.execute(insert(t.otp).values(values))
     event = {"event": OTP_MESSAGE, "subject_id": code_id, "customer_id": row.id, "request_id": wanted.request_id}
+    event["rank"] = Rank.AT_ONCE
     event_id = ids.first_id(ids.REDEMPTION, org_id, serials.reserve(tx, org_id, serials.OUTBOX))
     tx.connection.execute(insert(t.outbox).values(org_id=org_id, id=event_id, created_ms=now_ms, **event))
     return code_id

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from couponry.core.limits import CHUNK_REST_FACTOR, DAY_MS, HOUR_MS, PURGE_RANGES_AT_ONCE
+from couponry.core.limits import CHUNK_REST_FACTOR, DAY_MS, HOUR_MS, PURGE_MS_MAX
 from couponry.store import purge, queue
 from couponry.store.engine import StoreError
 from couponry.worker.work import Desk
@@ -28,8 +28,8 @@ class Housekeeping:
     def __init__(self, desk: Desk, files_kept_days: int) -> None:
         self._desk = desk
         self._files_kept_ms = files_kept_days * DAY_MS
-        self._answers_after: dict[int, str] = {}
-        """Where an org's answers were left, if there were too many for one time."""
+        self._left_at: dict[tuple[int, str], Any] = {}
+        """After which key of an org's to go on with something, if there was too much of it for one time."""
 
     def run(self, stop: Event) -> None:
         """Tidy up once an hour until told to stop."""
@@ -48,27 +48,28 @@ class Housekeeping:
             files = (database, self._desk.folder, org_id, before_ms)
             rows = (database, org_id, now_ms)
             for name, start, step in (
-                ("answers", self._answers_after.get(org_id, ""), partial(purge.forget_answers, *rows)),
+                ("answers", "", partial(purge.forget_answers, *rows)),
                 ("codes", 0, partial(purge.forget_codes, *rows)),
                 ("calls", 0, partial(purge.forget_calls, *rows)),
+                ("deliveries", 0, partial(purge.forget_deliveries, *rows)),
+                ("causes", 0, partial(purge.forget_causes, *rows)),
+                ("reminders", 0, partial(purge.forget_reminders, *rows)),
                 ("job_files", 0, partial(purge.forget_job_files, *files)),
                 ("uploads", 0, partial(purge.forget_uploads, *files)),
                 ("strays", "", partial(purge.forget_strays, *files)),
             ):
-                count, after = _walk(name, org_id, step, start, stop)
+                count, after = _walk(name, org_id, step, self._left_at.pop((org_id, name), start), stop)
                 forgotten[name] += count
-                if name == "answers":
-                    self._answers_after[org_id] = after or ""
+                if after is not None:
+                    self._left_at[org_id, name] = after
         forgotten["workflows"] = queue.forget_ended(database, before_ms)
         return forgotten
 
 
 def _walk(name: str, org_id: int, step: Callable[[Any], purge.Step], after: Any, stop: Event) -> purge.Step:  # noqa: ANN401 - a key
-    """Range after range, up to a number."""
-    forgotten = 0
-    for _ in range(PURGE_RANGES_AT_ONCE):
-        if after is None or stop.is_set():
-            break
+    """Range after range, for a while."""
+    forgotten, ends_s, began_s = 0, time.monotonic() + PURGE_MS_MAX / 1000, 0.0
+    while after is not None and not stop.is_set() and began_s < ends_s:
         began_s = time.monotonic()
         try:
             done = step(after)

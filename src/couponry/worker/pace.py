@@ -11,23 +11,29 @@ from couponry.core.limits import CHUNK_BUSY_MS, CHUNK_REST_FACTOR, CHUNK_ROWS_MA
 
 
 class Pace:
-    """The pace of one job. It begins slowly, slows down at once, and speeds up when it has been quiet for a while."""
+    """The pace of one job, or of the sequencing of one org, by the rows of a chunk.
 
-    def __init__(self, sleep: Callable[[float], object] = time.sleep) -> None:
+    It begins slowly, slows down at once, and speeds up when it has been quiet for a while.
+    """
+
+    def __init__(
+        self, sleep: Callable[[float], object] = time.sleep, *, least: int = CHUNK_ROWS_MIN, most: int = CHUNK_ROWS_MAX
+    ) -> None:
         self._sleep = sleep
+        self._least, self._most = least, most
         self._quiet_chunks = 0
-        self._slow_rows = CHUNK_ROWS_MIN
+        self._slow_rows = least
 
     @property
     def rows(self) -> int:
         """How many rows the next chunk may have."""
-        return CHUNK_ROWS_MAX if self._quiet_chunks >= QUIET_CHUNKS else self._slow_rows
+        return self._most if self._quiet_chunks >= QUIET_CHUNKS else self._slow_rows
 
     def went(self, rows: int, seconds: float, *, others_work: bool) -> None:
         """Tell of a chunk that is committed, and how many rows it looked at; rests if others were at work meanwhile."""
         if rows:
             fitting = int(rows * CHUNK_BUSY_MS / 1000 / max(seconds, 1e-6))
-            self._slow_rows = max(CHUNK_ROWS_MIN, min(CHUNK_ROWS_MAX, fitting))
+            self._slow_rows = max(self._least, min(self._most, fitting))
         self._quiet_chunks = 0 if others_work else self._quiet_chunks + 1
         if others_work:
             self._sleep(seconds * CHUNK_REST_FACTOR)

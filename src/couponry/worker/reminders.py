@@ -6,6 +6,7 @@ look at an org where nothing is due reads the heads of its series, and counters 
 
 import threading
 from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from typing import Final
 
 import structlog
@@ -161,7 +162,14 @@ class Reminders:
         for (series_id, topic), notice in found.items():
             if notice.reached is None:
                 self._finished[org.id, series_id, topic] = notice.about
-        return [(series_id, walk) for series_id, walk in due if _is_open(found.get((series_id, walk.topic), NOT_YET), walk)]
+        at = {(series_id, walk.topic): found.get((series_id, walk.topic), NOT_YET) for series_id, walk in due}
+        return [
+            (series_id, walk)
+            for series_id, walk in due
+            if _is_open(notice := at[series_id, walk.topic], walk)
+            # Nobody is reminded by a reminder that was not yet wished for when its time came.
+            if notice.about or walk.at_ms >= known[series_id].made_ms
+        ]
 
     def _walk(self, org_id: int, series_id: int, series: Watched, walk: Walk, steps: int) -> int:
         """Go on with a walk for so many steps; how many of them are left, none where there is more to walk."""
@@ -179,8 +187,18 @@ class Reminders:
                     continue  # somebody else took this step
                 self._notices.remind(tx, org_id, walk, alive, now_ms)
                 self._notices.move(tx, org_id, series_id, walk.topic, Notice(walk.day, step.last_id))
+            if _gives_up(notice, walk):
+                of = {"org_id": org_id, "series_id": series_id, "reminder": walk.topic}
+                log.warning("reminders_not_sent", **of, after=notice.about, before=walk.day, is_half=notice.reached is not None)
             steps -= 1
         return steps
+
+
+def _gives_up(notice: Notice, walk: Walk) -> bool:
+    """Whether a walk that begins leaves behind one half done, or days without any."""
+    if not notice.about or notice.about == walk.day:
+        return False
+    return notice.reached is not None or notice.about < (date.fromisoformat(walk.day) - timedelta(1)).isoformat()
 
 
 def _is_open(notice: Notice, walk: Walk) -> bool:

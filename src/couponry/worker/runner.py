@@ -117,7 +117,7 @@ class Runner:
             progress: Progress = write(tx)
             took_ms = round((time.monotonic() - began_s) * 1000)
             after = advance_job(tx, job, progress, now_ms=self._clock(), took_ms=took_ms)
-            if not progress.is_last and not progress.tells_others:
+            if not progress.is_last and not progress.is_durable:
                 commit_lazily(tx)
         rows, seconds = max(progress.done, progress.looked), time.monotonic() - wrote_s
         return after, partial(pace.went, rows, seconds, others_work=others_work)

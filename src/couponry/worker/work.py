@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from couponry.core.jobs import Job, Progress
+from couponry.core.status import Code
 from couponry.store.engine import Database, WriteTransaction
 from couponry.store.folder import Folder
 
@@ -14,6 +15,11 @@ Chunk = Callable[[WriteTransaction], Progress]
 
 class JobImpossible(Exception):
     """The job cannot be done, now or later; the message says why, and is shown to whoever asked for it."""
+
+
+def impossible(code: Code) -> JobImpossible:
+    """What cannot be done for the reason that an API's answer would give."""
+    return JobImpossible(f"{code.number} {code.message}")
 
 
 class Work(Protocol):

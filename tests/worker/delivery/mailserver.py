@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+import ssl
 from email.message import EmailMessage
 from threading import Event, Thread
 from types import TracebackType
@@ -19,6 +20,7 @@ class MailServer:
         self.connections = 0
         self.refuses: dict[str, str] = {}
         self.port = 0
+        self.ssl: ssl.SSLContext | None = None
         self._loop = asyncio.new_event_loop()
         self._is_up = Event()
         self._thread = Thread(target=self._run)
@@ -56,7 +58,7 @@ class MailServer:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(self._loop.create_server(self._connected, "127.0.0.1", 0))
+        server = self._loop.run_until_complete(self._loop.create_server(self._connected, "127.0.0.1", 0, ssl=self.ssl))
         self.port = server.sockets[0].getsockname()[1]
         self._is_up.set()
         self._loop.run_forever()

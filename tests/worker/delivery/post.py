@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import insert, select
 
 from couponry.core.deliveries import Webhook
+from couponry.core.limits import ORG_LOOK_MS_MIN
 from couponry.core.validation import Vault
 from couponry.core.webhook_drafts import Draft
 from couponry.outbound import Signer
@@ -84,7 +85,7 @@ class Post:
 
     def round(self) -> None:
         """Everything that is due now, until nothing is."""
-        self.run(lambda org: org.turn())
+        self.run(_until_all_is_told)
 
     def run(self, work: Callable[[OrgDelivery], Coroutine[Any, Any, Any]]) -> None:
         """`work` with the org's lanes, and then what is on its way."""
@@ -114,3 +115,9 @@ class Post:
         wanted = select(*(t.delivery.c[name] for name in names)).where(t.delivery.c.org_id == self.shop.org_id)
         with self.shop.database.reading() as tx:
             return [tuple(row) for row in tx.rows(wanted.order_by(t.delivery.c.id), {})]
+
+
+async def _until_all_is_told(org: OrgDelivery) -> None:
+    """The first causes are told a few at a time."""
+    while (after_ms := await org.turn()) is not None and after_ms < ORG_LOOK_MS_MIN:
+        pass

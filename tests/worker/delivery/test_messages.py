@@ -13,10 +13,10 @@ from couponry.core import emails
 from couponry.core.deliveries import Channel
 from couponry.core.limits import AGAIN_MS_MIN, MESSAGE_KEPT_MS, SIDE_EFFECTS_LEFT_MS
 from couponry.core.telling import OTP_MESSAGE
+from couponry.outbound.gateways import addressed
 from couponry.store import schema as t
 from couponry.worker.delivery.attempts import Attempt
 from couponry.worker.delivery.json_gateway import ANYBODY, json_gateway
-from couponry.worker.delivery.messages import addressed
 from couponry.worker.delivery.webhooks import Posts
 from tests.api.shop import Shop
 from tests.receiver import LOOPBACK, Receiver, answering
@@ -128,7 +128,7 @@ def test_whom_a_mail_server_refuses(post: Post) -> None:
         assert post.rows("state", "problem") == [
             ("failed", "SMTP 550"),
             ("waiting", "SMTP 452"),
-            ("failed", "no e-mail can be made of it"),
+            ("failed", "no e-mail can be sent to this address"),
             ("delivered", ""),
         ]
     post.shop.clock.ms += AGAIN_MS_MIN

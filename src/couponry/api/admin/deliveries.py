@@ -21,6 +21,7 @@ from couponry.core.deliveries import Channel, Delivery, DeliveryState, Webhook
 from couponry.core.event_ids import event_id
 from couponry.core.model import Org
 from couponry.core.problem import Problem
+from couponry.core.segments import Segments, segments
 from couponry.core.status import Code
 from couponry.store.delivery_log import of_coupon
 from couponry.store.engine import ReadTransaction
@@ -42,6 +43,8 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
     {
         "sms": Channel.SMS,
         "email": Channel.EMAIL,
+        "otpSms": Channel.OTP_SMS,
+        "otpEmail": Channel.OTP_EMAIL,
         "sideEffects": Channel.SIDE_EFFECTS,
         "contacts": Channel.CONTACTS,
         "untold": Channel.UNTOLD,
@@ -53,7 +56,7 @@ CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
 class DeliveryShown(Struct, frozen=True, rename="camel"):
     """A delivery. `target` is a `webHookId` or a channel, null for a webhook that is gone; `to` is whom a message goes to.
 
-    `problem` says why it failed, was not sent, or has to be tried again.
+    `problem` says why it failed, was not sent, or has to be tried again. `sms` says how an SMS is sent, unless it is sealed.
     """
 
     id: int
@@ -71,6 +74,7 @@ class DeliveryShown(Struct, frozen=True, rename="camel"):
     tried_at: str | None
     done_at: str | None
     next_at: str | None
+    sms: Segments | None
     request_id: str
     ref_id: str
 
@@ -143,9 +147,15 @@ def shown(each: Delivery, org: Org, webhooks: Mapping[int, Webhook]) -> Delivery
         tried_at=at(each.begun_ms),
         done_at=at(each.done_ms),
         next_at=at(each.next_ms) if each.state is DeliveryState.WAITING else None,
+        sms=sms_of(each.target_id, each.body if each.target_id != Channel.OTP_SMS else None),
         request_id=each.request_id,
         ref_id=each.ref_id,
     )
+
+
+def sms_of(target_id: int, text: str | None) -> Segments | None:
+    """In how many parts a text is sent as an SMS."""
+    return segments(text) if text and target_id in (Channel.SMS, Channel.OTP_SMS) else None
 
 
 def status_of(each: Delivery) -> Status:

@@ -119,11 +119,14 @@ class Seatings:
         return self._of[org_id] >= EVENT_STREAMS_PER_ORG_MAX or self._of.total() >= EVENT_STREAMS_MAX
 
     @contextmanager
-    def seated(self, org_id: int) -> Iterator[None]:
-        """Take a place."""
+    def seated(self, org_id: int) -> Iterator[bool]:
+        """Take a place; whether there was one."""
+        if self.is_full(org_id):
+            yield False
+            return
         self._of[org_id] += 1
         try:
-            yield
+            yield True
         finally:
             self._of[org_id] -= 1
             self._of += Counter()  # forgets those without any
@@ -155,8 +158,14 @@ class EventsFeed:
         resp.sse = self._stream(wanted)
 
     async def _stream(self, wanted: _Wanted) -> AsyncIterator[SSEvent]:
-        """Events as they come, a comment in long silence. It ends now and then, and when the server does: clients come back."""
-        with self._seatings.seated(wanted.org.id):
+        """Events as they come, a comment in long silence. It ends now and then, and when the server does: clients come back.
+
+        The place is taken only here, since nobody would free it for a client that has gone before; so of many who come at once,
+        some hear nothing, come back, and are told.
+        """
+        with self._seatings.seated(wanted.org.id) as is_seated:
+            if not is_seated:
+                return
             loop, silent_s = asyncio.get_running_loop(), 0.0
             ends_s = loop.time() + EVENT_STREAM_MS_MAX / 1000
             yield SSEvent(comment="welcome", retry=EVENT_STREAM_POLL_MS)

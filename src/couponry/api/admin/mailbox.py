@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from couponry.api import times
-from couponry.api.admin.deliveries import Status, refused, status_of
+from couponry.api.admin.deliveries import Status, refused, sms_of, status_of
 from couponry.api.admin.paging import PARAMETERS, Listed, Page, listed, page_of
 from couponry.api.call import Call, Reply
 from couponry.api.envelopes import ProblemDetails, admin_failure
@@ -25,6 +25,7 @@ from couponry.core.emails import Email, email_from_body
 from couponry.core.limits import MAILBOX_PAGE_MESSAGES
 from couponry.core.messages import opened
 from couponry.core.model import Org
+from couponry.core.segments import Segments
 from couponry.core.status import Code
 from couponry.core.telling import OTP_MESSAGE
 from couponry.core.validation import Vault
@@ -60,6 +61,7 @@ class MessageShown(Struct, frozen=True, rename="camel"):
     subject: str | None
     text: str | None
     codes: list[str]
+    sms: Segments | None
     status: Status
     problem: str
     customer_id: int | None
@@ -137,16 +139,18 @@ class Showing:
 
     def shown(self, each: Delivery, org: Org) -> MessageShown:
         """A message as the admin API shows it."""
-        is_email = each.target_id != Channel.SMS
+        is_email = not Channel(each.target_id).is_sms
         email = self._email(each, org) if is_email else None
+        text = (email.text if email else None) if is_email else self._body(each, org)
         return MessageShown(
             id=each.id,
             event=each.event,
             channel="email" if is_email else "sms",
             to=each.address,
             subject=email.subject if email else None,
-            text=(email.text if email else None) if is_email else self._body(each, org),
+            text=text,
             codes=list(email.codes) if email else [],
+            sms=sms_of(each.target_id, text),
             status=status_of(each),
             problem=each.problem,
             customer_id=each.customer_id,
@@ -174,7 +178,9 @@ def mailbox_page(messages: Sequence[MessageShown]) -> bytes:
 
 
 def _message(each: MessageShown) -> str:
-    head = (f"<b>{each.channel.upper()}</b>", escape(each.to or "-"), escape(each.created_at), each.status, escape(each.problem))
+    size = f"{each.sms.segments} SMS, {each.sms.units} of {each.sms.encoding}" if each.sms else ""
+    about = (escape(each.to or "-"), escape(each.created_at), each.status, size, escape(each.problem))
+    head = (f"<b>{each.channel.upper()}</b>", *about)
     codes = Email("", "", "", tuple(each.codes)).images()
     images = "".join(
         f'<img alt="{escape(code)}" src="data:image/png;base64,{b64encode(png).decode()}">'

@@ -23,13 +23,14 @@ from couponry.core.model import Coupon, Handling, Org, Standing
 from couponry.core.rules import issue as rules
 from couponry.core.series import Series
 from couponry.core.status import Code
+from couponry.core.telling import Rank
 from couponry.store import schema as t
 from couponry.store.bulk.inserts import insert_alike
 from couponry.store.counting import Counting
 from couponry.store.dialect import Dialect, Trouble
 from couponry.store.engine import Database, ReadTransaction, Stage, StoreError, WriteTransaction
 from couponry.store.neighbours import commit_lazily, hold_customers
-from couponry.store.rows import coupon_from_row, org_from_rows, series_from_text
+from couponry.store.rows import coupon_from_row, org_from_rows
 from couponry.store.selects import IDENTIFIERS, STANDING_COLUMNS, Selects
 from couponry.store.serials import COUPON, OUTBOX, reserve
 from couponry.store.statements import Row, org_parameter
@@ -95,7 +96,7 @@ class Issuer:
         )
         added, latest = ("issued", "uploaded"), ("last_issued_ms",)
         self._counter = dialect.insert_or_add(t.series_counter, ("series_id", "stripe"), added, latest)
-        columns = ("id", "event", "subject_id", "subject_ids", "customer_id", "request_id", "created_ms")
+        columns = ("id", "event", "subject_id", "subject_ids", "customer_id", "request_id", "created_ms", "rank")
         self._outbox = dialect.insert(t.outbox, columns)
         self._counting = Counting(dialect)
 
@@ -105,15 +106,12 @@ class Issuer:
         org = org_from_rows(row, tx.read(self._selects.labels, {"org": org_id}))
         if org is None:
             return Code.ORG_MISCONFIGURED
-        heads = self._selects.heads.rows(tx, org_id, [(series_id,)])
-        if not heads:
+        found = self._selects.series_now(tx, org_id, series_id, now_ms)
+        if found is None:
             return Code.UNKNOWN_SERIES
-        ((_, version, state, ends_ms),) = heads
-        terms = self._selects.terms.rows(tx, org_id, [(series_id, version)])
-        series = series_from_text(*terms[0]) if terms else None
+        series, is_halted = found
         if series is None:
             return Code.SERIES_UNREADABLE
-        is_halted = bool(state) and (state != "ACTIVE" or (ends_ms or now_ms) < now_ms)
         return rules.series_refusal(rules.Offering(series, is_halted, now_ms)) or Offered(org, series)
 
     def people(self, tx: ReadTransaction, org_id: int, kind: str, values: Sequence[Any]) -> dict[Any, Person]:
@@ -288,12 +286,13 @@ class Issuer:
         """One event for hundreds of coupons, and one message for each customer who can be reached."""
         event_ids = count(ids.event)
         rows: list[Row] = []
+        told = (order.request_id, order.now_ms, Rank.LATER.value)
         if order.is_told:
             for first in range(0, len(coupon_ids), EVENT_COUPONS_MAX):
                 part = coupon_ids[first : first + EVENT_COUPONS_MAX]
                 listed = msgspec.json.encode(part).decode() if len(part) > 1 else None
                 only = issued[first].person.customer_id if len(part) == 1 else None
-                rows.append((next(event_ids), "CouponIssue", part[0], listed, only, order.request_id, order.now_ms))
+                rows.append((next(event_ids), "CouponIssue", part[0], listed, only, *told))
         if order.is_sent and not offered.series.terms.is_sms_disabled:
             received: dict[int, list[int]] = {}
             for each, coupon_id in zip(issued, coupon_ids, strict=True):
@@ -301,7 +300,7 @@ class Issuer:
                     received.setdefault(each.person.customer_id, []).append(coupon_id)
             for customer_id, theirs in received.items():
                 listed = msgspec.json.encode(theirs).decode() if len(theirs) > 1 else None
-                rows.append((next(event_ids), "IssueMessage", theirs[0], listed, customer_id, order.request_id, order.now_ms))
+                rows.append((next(event_ids), "IssueMessage", theirs[0], listed, customer_id, *told))
         tx.write(self._outbox, offered.org.id, rows)
 
 

@@ -25,7 +25,7 @@ from couponry.store.bulk.inserts import insert_many
 from couponry.store.counting import Counting, zone_of
 from couponry.store.dialect import Dialect
 from couponry.store.engine import ReadTransaction, Stage, WriteTransaction
-from couponry.store.rows import COUPON_COLUMNS, coupon_from_row, series_from_text
+from couponry.store.rows import COUPON_COLUMNS, coupon_from_row
 from couponry.store.selects import Keyed, Selects
 from couponry.store.statements import org_parameter
 
@@ -70,14 +70,10 @@ class BulkLifecycle:
 
     def series(self, tx: ReadTransaction, org_id: int, series_id: int, now_ms: int) -> Series | Code:
         """The series by its current terms, or why no coupon of it may be touched: 755, 788, 712. Two statements."""
-        known: dict[int, Series | None] = {}
-        halted: set[int] = set()
-        for _, version, state, ends_ms in self._selects.heads.rows(tx, org_id, [(series_id,)]):
-            ((*_, text),) = self._selects.terms.rows(tx, org_id, [(series_id, version)])
-            known[series_id] = series_from_text(series_id, version, text)
-            if state and (state != "ACTIVE" or (ends_ms or now_ms) < now_ms):
-                halted.add(series_id)
-        return rules.series_refusal(series_id, known, halted, now_ms) or known[series_id] or Code.SERIES_UNREADABLE
+        series, is_halted = self._selects.series_now(tx, org_id, series_id, now_ms) or (None, None)
+        known = {} if is_halted is None else {series_id: series}
+        halted = {series_id} if is_halted else set()
+        return rules.series_refusal(series_id, known, halted, now_ms) or series or Code.SERIES_UNREADABLE
 
     def walk(self, tx: ReadTransaction, lot: Lot, after_id: int, most: int) -> list[Coupon]:
         """The next coupons of the series by id; of those never issued, where only these are meant."""

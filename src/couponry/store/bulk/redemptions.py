@@ -11,14 +11,13 @@ from itertools import count
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import msgspec
 from sqlalchemy import BigInteger, String, select
 
 from couponry.core import ids, redeeming
 from couponry.core.codes import code_key
 from couponry.core.commands import Redeem
 from couponry.core.fold import Fold
-from couponry.core.model import Handling, Org, Place, Redemption
+from couponry.core.model import Handling, Org, Place
 from couponry.core.plan import NewCoupon
 from couponry.core.problem import Problem
 from couponry.core.redeemed_rows import Recording, Told, Use, told_by_import
@@ -32,26 +31,12 @@ from couponry.store.bulk.inserts import insert_many
 from couponry.store.counting import Counting, tallied
 from couponry.store.dialect import Dialect
 from couponry.store.engine import Stage, WriteTransaction
-from couponry.store.rows import scaled
+from couponry.store.rows import REDEMPTION_MADE, redemption_row
 from couponry.store.selects import Keyed, Selects
 from couponry.store.statements import Row
 
 _ANY_MS: Final = 2**63 - 1
 _UTC: Final = ZoneInfo("UTC")
-_COLUMNS: Final = (
-    *(
-        "id",
-        "coupon_id",
-        "use_number",
-        "series_id",
-        "series_version",
-        "customer_id",
-        "customer_use_number",
-        "till_id",
-        "store_id",
-    ),
-    *("redeemed_ms", "amount", "discount", "transaction_number", "bill_id", "custom_fields", "request_id"),
-)
 _IN_HAND: Final = ("customer_id", "issued_ms", "expires_local", "issued_by_redemption", "issued_till_id")
 _UNKNOWN_TILL: Final = Problem(Code.INVALID_INPUT.number, Code.INVALID_INPUT.message, "the org has no such till")
 _MISCONFIGURED: Final = Problem(Code.ORG_MISCONFIGURED.number, Code.ORG_MISCONFIGURED.message)
@@ -213,7 +198,8 @@ class Recorder:
         tx.write(self._standings, org_id, standings)
         tx.write(self._new_standings, org_id, new_standings)
         tx.stage = Stage.COUPONS
-        insert_many(tx, t.redemption, _COLUMNS, org_id, [_row(each, bills.get(each.id)) for each in plan.redemptions])
+        made = [(*redemption_row(each), bills.get(each.id)) for each in plan.redemptions]
+        insert_many(tx, t.redemption, (*REDEMPTION_MADE, "bill_id"), org_id, made)
         instants: dict[int, list[int]] = {}
         for redemption in plan.redemptions:
             instants.setdefault(redemption.series_id, []).append(redemption.redeemed_ms)
@@ -288,13 +274,3 @@ def _joined(before: tuple[State, set[Use]], state: State, made: set[Use]) -> tup
 def _in_hand(given: NewCoupon) -> Row:
     coupon = given.coupon
     return (coupon.customer_id, coupon.issued_ms, coupon.expires_local, coupon.issued_by_redemption, given.till_id)
-
-
-def _row(redemption: Redemption, bill_id: int | None) -> Row:
-    fields = dict(redemption.custom_fields)
-    return (
-        *(redemption.id, redemption.coupon_id, redemption.use_number, redemption.series_id, redemption.series_version),
-        *(redemption.customer_id, redemption.customer_use_number, redemption.till_id, redemption.store_id),
-        *(redemption.redeemed_ms, scaled(redemption.amount), scaled(redemption.discount), redemption.transaction_number, bill_id),
-        *(msgspec.json.encode(fields).decode() if fields else None, redemption.request_id),
-    )

@@ -1,6 +1,19 @@
 """What is in circulation, what was answered, what is to be told to others, and what was refused."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, String, Text, false, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    false,
+    text,
+)
 
 from couponry.store.schema.table import org_id, org_table, own_id
 
@@ -99,8 +112,8 @@ idempotency = org_table(
     Column("created_ms", BigInteger, nullable=False),
     Column("answer", LargeBinary, nullable=False),
 )
-# `position` is the order in which what happened is told; the worker gives it, to what is committed. `identified_by` lists the
-# kinds of identifiers that a request named its customer by.
+# `position` is the order in which what happened is told; the worker gives it, to what is committed. `rank` says what is told
+# first (`core.telling`). `identified_by` lists the kinds of identifiers that a request named its customer by.
 _IS_NEW = text("position IS NULL")
 _IS_PLACED = text("position IS NOT NULL")
 outbox = org_table(
@@ -115,7 +128,8 @@ outbox = org_table(
     Column("created_ms", BigInteger, nullable=False),
     Column("position", BigInteger),
     Column("identified_by", String(64)),
-    Index("ix_outbox_new", "org_id", "created_ms", "id", postgresql_where=_IS_NEW, sqlite_where=_IS_NEW),
+    Column("rank", SmallInteger, nullable=False, server_default="1"),
+    Index("ix_outbox_new", "org_id", "rank", "created_ms", "id", postgresql_where=_IS_NEW, sqlite_where=_IS_NEW),
     Index("uq_outbox_position", "org_id", "position", unique=True, postgresql_where=_IS_PLACED, sqlite_where=_IS_PLACED),
     Index("ix_outbox_redated", "org_id", "subject_id", "id", postgresql_where=_REDATES, sqlite_where=_REDATES),
     Index("ix_outbox_side_effects", "org_id", "subject_id", postgresql_where=_HAS_EFFECTS, sqlite_where=_HAS_EFFECTS),

@@ -2,7 +2,20 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, String, Text, TextClause, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    TextClause,
+    false,
+    text,
+)
 
 from couponry.store.schema.table import org_id, org_table, own_id
 
@@ -42,7 +55,9 @@ webhook = org_table(
 )
 # `target_id` is a webhook's id, or a channel (`core.deliveries`). `body` never changes once it is written: a
 # repeat says the same. Of one customer at one target, one is on its way at a time, in the order of their ids: among those that
-# wait, a later one is never due before an earlier one. `since_ms` is since when it is tried: a repeat is tried anew.
+# wait, a later one is never due before an earlier one. `since_ms` is since when it is tried, `expires_ms` from when on it is of
+# no use. What is sent again (`is_repeat`) is in chains of its own, and is tried anew. `body_chars` stands before the body, which
+# SQLite would else read to find it.
 delivery = org_table(
     "delivery",
     org_id(),
@@ -53,6 +68,9 @@ delivery = org_table(
     Column("customer_id", BigInteger),
     Column("coupon_id", BigInteger),
     Column("address", Text),
+    Column("is_repeat", Boolean, nullable=False, server_default=false()),
+    Column("expires_ms", BigInteger),
+    Column("body_chars", Integer, nullable=False, server_default="0"),
     Column("body", Text, nullable=False),
     Column("state", String(9), nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -67,11 +85,12 @@ delivery = org_table(
     Column("request_id", Text, nullable=False),
     Column("ref_id", Text, nullable=False),
     CheckConstraint("state IN ('waiting', 'delivered', 'failed', 'skipped')", name="state"),
-    Index("ix_delivery_due", "org_id", "target_id", "next_ms", "id", **_where(_IS_WAITING)),
-    Index("ix_delivery_chain", "org_id", "target_id", "customer_id", "id", **_where(_IS_WAITING)),
+    Index("ix_delivery_due", "org_id", "target_id", "is_repeat", "next_ms", "id", **_where(_IS_WAITING)),
+    Index("ix_delivery_chain", "org_id", "target_id", "customer_id", "is_repeat", "id", **_where(_IS_WAITING)),
     Index("ix_delivery_failed", "org_id", "id", **_where(_IS_FAILED)),
     Index("ix_delivery_failed_at", "org_id", "target_id", "id", **_where(_IS_FAILED)),
     Index("ix_delivery_outbox", "org_id", "outbox_id"),
+    Index("ix_delivery_customer", "org_id", "customer_id", "address"),
     Index("ix_delivery_request", "org_id", "request_id"),
     Index("ix_delivery_ref", "org_id", "ref_id"),
     Index("ix_delivery_coupon", "org_id", "coupon_id", "id", **_where(_IS_MESSAGE)),

@@ -13,6 +13,7 @@ import uvloop
 
 from couponry.core.deliveries import Channel, Webhook
 from couponry.core.limits import (
+    DELIVERER_AGAIN_MS,
     DELIVERY_STOP_MS_MAX,
     DELIVERY_STORE_THREADS,
     ORG_LOOK_MS_EACH,
@@ -31,6 +32,7 @@ from couponry.store.sequencing import FanOut, Sequencer
 from couponry.store.webhooks import opened
 from couponry.worker.delivery.attempts import Target
 from couponry.worker.delivery.hooks import HookTarget
+from couponry.worker.delivery.judging import MessageJudge
 from couponry.worker.delivery.messages import Gateways, MessageTarget
 from couponry.worker.delivery.org import OrgDelivery, Store
 from couponry.worker.delivery.webhooks import Posts, SealedTarget, WebhookTarget
@@ -53,7 +55,7 @@ class DelivererParts:
 
 
 class Deliverer:
-    """Runs from `start` to `stop`, in a thread of its own."""
+    """Runs from `start` to `stop`, in a thread of its own; what breaks it makes it begin anew after a while."""
 
     def __init__(self, parts: DelivererParts) -> None:
         self._parts = parts
@@ -61,6 +63,7 @@ class Deliverer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._is_up = threading.Event()
+        self._is_stopping = threading.Event()
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -69,24 +72,28 @@ class Deliverer:
 
     def stop(self) -> None:
         """Finish what is on its way, and record it, for a few seconds at most."""
+        self._is_stopping.set()
         loop, stop = self._loop, self._stop
         if loop and stop:
-            with suppress(RuntimeError):  # it has ended by itself
+            with suppress(RuntimeError):  # it is broken, and has not begun anew yet
                 loop.call_soon_threadsafe(stop.set)
         self._thread.join((DELIVERY_STOP_MS_MAX + 10 * ORG_LOOK_MS_MIN) / 1000)
 
     def _run(self) -> None:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._main())
-        except Exception:
-            log.exception("deliverer_broken")
-        finally:
+        while not self._is_stopping.is_set():
+            try:
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(self._main())
+            except Exception:
+                log.exception("deliverer_broken")
             self._is_up.set()
+            self._is_stopping.wait(DELIVERER_AGAIN_MS / 1000)
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._is_up.set()
+        if self._is_stopping.is_set():  # it was told so just before there was a loop to tell it to
+            return
         threads = ThreadPoolExecutor(DELIVERY_STORE_THREADS, "delivery-store")
         store = Store(self._parts.database, partial(self._loop.run_in_executor, threads))
         made = Made(self._parts, store)
@@ -107,6 +114,7 @@ class Made:
         self._posts = Posts(parts.allowed)
         self._sender = Sender(parts.signer, parts.allowed, parts.clock, parts.chance)
         self._gateways = Gateways(parts.allowed, self._posts, parts.clock)
+        self._judge = MessageJudge(store, parts.database.dialect, parts.clock)
 
     def of_webhook(self, org_id: int, webhook: Webhook) -> Target | None:
         """A webhook. Headers that another secret sealed cannot be sent, and without them nothing is."""
@@ -122,7 +130,7 @@ class Made:
             return None
         if channel is Channel.SIDE_EFFECTS:
             return HookTarget(org_id, url, self._sender, self._forget)
-        return MessageTarget(org_id, channel, url, self._parts.vault, self._gateways)
+        return MessageTarget(org_id, channel, url, self._parts.vault, self._gateways, self._judge)
 
     async def close(self) -> None:
         """Let go of all connections."""

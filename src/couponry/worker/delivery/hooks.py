@@ -29,6 +29,9 @@ class HookTarget:
         self._sender = sender
         self._forget = forget
 
+    async def prepare(self, dues: Sequence[Due]) -> None:
+        """Nothing."""
+
     async def send(self, due: Due) -> Attempt:
         """Under the message id that the hook knows from the first time."""
         if not self._url:

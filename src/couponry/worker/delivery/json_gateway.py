@@ -11,6 +11,7 @@ import msgspec
 from apprise.plugins.custom_json import NotifyJSON
 from msgspec.structs import replace
 
+from couponry.core.limits import MESSAGE_HTTP_MS_MAX
 from couponry.worker.delivery.attempts import Attempt
 from couponry.worker.delivery.webhooks import Posts
 
@@ -38,7 +39,7 @@ class JsonGateway:
         body = msgspec.json.encode(self._payload(address, text))
         headers = {name: value.replace(ANYBODY, address) for name, value in self._headers.items()}
         url = self._url.replace(ANYBODY, quote(address, safe=""))
-        attempt = await self._posts.post(url, headers, body, now_ms)
+        attempt = await self._posts.post(url, headers, body, now_ms, MESSAGE_HTTP_MS_MAX)
         return attempt if attempt.is_delivered else replace(attempt, is_passing=attempt.http_status not in OF_THE_MESSAGE)
 
     def _payload(self, address: str, text: str) -> dict[str, Any]:

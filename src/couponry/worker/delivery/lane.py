@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 from msgspec import Struct
@@ -17,23 +17,31 @@ from couponry.core.deliveries import Due, Outcome
 from couponry.core.limits import (
     FAILURES_BEFORE_PROBE,
     LANE_CHAIN_MAX,
+    LANE_CHARS_MAX,
     LANE_HAND_MAX,
     LANE_RECORD_MS,
     PROBE_MS_MAX,
     RECONNECT_PAUSE_MS,
 )
+from couponry.store.deliveries import START, Overdue, Place
 from couponry.store.engine import StoreError
 from couponry.worker.delivery.attempts import Attempt, Target
 from couponry.worker.delivery.backoff import again_ms, pause_ms
 
 log = structlog.get_logger()
 
+_EXPIRED: Final = Attempt(is_delivered=False, is_unwanted=True, problem="it has expired")
+
 
 class Health(Struct):
-    """How a target has been doing: failures in a row, and until when it is left alone because of them."""
+    """How a target has been doing: failures in a row, and until when it is left alone because of them.
+
+    `place` is how far what waits for it was looked through meanwhile for what waits for too long.
+    """
 
     failures: int = 0
     until_ms: int = 0
+    place: Place | None = None
 
     @property
     def is_down(self) -> bool:
@@ -54,8 +62,11 @@ class Health(Struct):
 class Rows(Protocol):
     """A lane's rows in the database."""
 
-    async def due(self, now_ms: int, most: int, without: Sequence[int], busy: Sequence[int]) -> list[Due]:
+    async def due(self, now_ms: int, most: int, without: Sequence[int], busy: Sequence[int], chars: int) -> list[Due]:
         """What is due (`store.deliveries`)."""
+
+    async def give_up(self, since_ms: int, now_ms: int, after: Place) -> Overdue:
+        """Fail what has been tried since before `since_ms`, among the next that wait. Raises StoreError."""
 
     async def record(self, outcomes: Sequence[Outcome]) -> None:
         """What came of attempts. Raises StoreError."""
@@ -88,10 +99,27 @@ class Lane:
     async def run(self) -> None:
         """Deliver. Ends with everything recorded that was sent."""
         try:
+            await self._give_up()
             await self._deliver_all()
             await self._end()
         finally:
             self._target.close()
+
+    async def _give_up(self) -> None:
+        """A target that is down is hardly sent anything: what is too old is given up unsent, or it would wait for ever.
+
+        All that is too old at the start of the queue, and a step further behind from where the last lane was, around and around.
+        """
+        place: Place | None = START
+        now_ms = self._clock()
+        since_ms = now_ms - self._target.kept_ms
+        while place and self._health.is_down and not self._is_stopping:
+            found = await self._rows.give_up(since_ms, now_ms, place)
+            place = found.place
+            if not found.letters:
+                further = self._health.place or place
+                self._health.place = (await self._rows.give_up(since_ms, now_ms, further)).place if further else None
+                break
 
     async def _deliver_all(self) -> None:
         while not self._is_stopping and self._clock() >= self._health.until_ms:
@@ -120,10 +148,13 @@ class Lane:
     async def _fetch(self) -> bool:
         """Take more in hand while there is little; whether there was any."""
         most = 1 if self._health.is_down else LANE_HAND_MAX
-        if len(self._hand) * 2 >= most:
+        chars = sum(len(due.body) for due in self._hand.values())
+        if len(self._hand) * 2 >= most or chars * 2 >= LANE_CHARS_MAX:
             return False
         busy = [customer_id for customer_id, chain in self._chains.items() if customer_id and len(chain) >= LANE_CHAIN_MAX]
-        found = await self._rows.due(self._clock(), most - len(self._hand), list(self._hand), busy)
+        found = await self._rows.due(self._clock(), most - len(self._hand), list(self._hand), busy, LANE_CHARS_MAX - chars)
+        if found:
+            await self._target.prepare(found)
         for due in found:
             self._take(due)
         return bool(found)
@@ -155,7 +186,7 @@ class Lane:
         while self._ready and self._clock() >= self._health.until_ms:
             due = self._ready.popleft()
             begun_ms = self._clock()
-            attempt = await self._sent(due)
+            attempt = _EXPIRED if _is_over(due, begun_ms) else await self._sent(due)
             self._note(due, attempt, begun_ms)
             if self._health.is_down:
                 break
@@ -171,9 +202,10 @@ class Lane:
     def _note(self, due: Due, attempt: Attempt, begun_ms: int) -> None:
         now_ms = self._clock()
         chance = self._chance()
-        self._health.went(attempt, now_ms, chance)
-        again = None
-        if attempt.is_passing:
+        again = attempt.put_off_to_ms
+        if attempt.is_try:
+            self._health.went(attempt, now_ms, chance)
+        if again is None and attempt.is_passing:
             again = again_ms(
                 attempts=due.attempts + 1,
                 since_ms=due.since_ms,
@@ -182,6 +214,7 @@ class Lane:
                 wished_ms=attempt.wished_ms,
                 chance=chance,
             )
+            again = None if again is None or _is_over(due, again) else again
         self._outcomes.append(
             Outcome(
                 due=due,
@@ -191,6 +224,8 @@ class Lane:
                 http_status=attempt.http_status,
                 problem=attempt.problem,
                 again_ms=again,
+                is_put_off=attempt.put_off_to_ms is not None,
+                is_unwanted=attempt.is_unwanted,
             )
         )
         self._go_on(due.customer_id, is_put_off=again is not None)
@@ -229,3 +264,7 @@ class Lane:
                     self._hand.pop(behind.id, None)
                 self._held.discard(customer_id)
         await self._target.told([outcome.due for outcome in outcomes if outcome.is_delivered])
+
+
+def _is_over(due: Due, at_ms: int) -> bool:
+    return due.expires_ms is not None and due.expires_ms <= at_ms

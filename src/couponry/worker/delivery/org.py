@@ -11,15 +11,16 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 
 from couponry.core.deliveries import Channel, Due, Outcome, Webhook
-from couponry.core.limits import DELIVERY_CHUNK_ROWS, ORG_LOOK_MS_MIN
+from couponry.core.limits import CAUSES_AT_ONCE, CAUSES_AT_ONCE_MIN, DELIVERY_CHUNK_ROWS, ORG_LOOK_MS_MIN
 from couponry.core.org_settings import OrgSettings
-from couponry.store.deliveries import Deliveries, abandon, targets
+from couponry.store.deliveries import Deliveries, Overdue, Place, abandon, overdue, targets
 from couponry.store.engine import Database, ReadTransaction, StoreError, WriteTransaction
 from couponry.store.registry import read_settings
 from couponry.store.sequencing import Sequencer
 from couponry.store.webhooks import list_webhooks
 from couponry.worker.delivery.attempts import Target
 from couponry.worker.delivery.lane import Health, Lane
+from couponry.worker.pace import Pace
 
 log = structlog.get_logger()
 
@@ -68,10 +69,17 @@ class LaneRows:
         self._org_id = org_id
         self._target_id = target_id
 
-    async def due(self, now_ms: int, most: int, without: Collection[int], busy: Collection[int]) -> list[Due]:
+    async def due(self, now_ms: int, most: int, without: Collection[int], busy: Collection[int], chars: int) -> list[Due]:
         """What is due (`store.deliveries`)."""
         of = (self._org_id, self._target_id)
-        return await self._store.read(lambda tx: self._store.deliveries.due(tx, *of, now_ms, most, without, busy))
+        return await self._store.read(lambda tx: self._store.deliveries.due(tx, *of, now_ms, most, without, busy, chars))
+
+    async def give_up(self, since_ms: int, now_ms: int, after: Place) -> Overdue:
+        """What waits for too long, among the next that wait, fails. It is looked for before anybody is kept from writing."""
+        found = await self._store.read(lambda tx: overdue(tx, self._org_id, self._target_id, since_ms, now_ms, after))
+        if found.letters:
+            await self._store.write(lambda tx: self._store.deliveries.give_up(tx, self._org_id, found.letters, now_ms))
+        return found
 
     async def record(self, outcomes: Sequence[Outcome]) -> None:
         """What came of attempts."""
@@ -120,6 +128,8 @@ class OrgDelivery:
         self._chance = chance
         self._running: dict[int, _Running] = {}
         self._healths: dict[int, tuple[Webhook | str, Health]] = {}
+        self._rest_ms = 0
+        self._pace = Pace(self._rest, least=CAUSES_AT_ONCE_MIN, most=CAUSES_AT_ONCE)
 
     @property
     def is_busy(self) -> bool:
@@ -131,7 +141,9 @@ class OrgDelivery:
 
         Raises StoreError.
         """
-        sequenced = await self._store.call(lambda: self._sequencer.step(self._org_id))
+        sequenced = await self._store.call(lambda: self._sequencer.step(self._org_id, self._pace.rows))
+        self._rest_ms = 0
+        self._pace.went(sequenced.causes, sequenced.write_s, others_work=sequenced.others_write)
         waiting = await self._store.read(self._waiting)
         now_ms = self._clock()
         later: list[int] = []
@@ -140,8 +152,12 @@ class OrgDelivery:
             if target_id not in self._running:
                 later.append(max(due_ms - now_ms, ORG_LOOK_MS_MIN))
         if not sequenced.is_all:
-            return 0
+            return self._rest_ms
         return ORG_LOOK_MS_MIN if sequenced.causes or self._running else min(later, default=None)
+
+    def _rest(self, seconds: float) -> None:
+        """Leave that time to others before the next causes."""
+        self._rest_ms = round(seconds * 1000)
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -210,9 +226,9 @@ def _setting(target_id: int, waiting: _Waiting) -> Webhook | str:
     if target_id > 0:
         return waiting.webhooks.get(target_id, "")
     match target_id:
-        case Channel.SMS:
+        case Channel.SMS | Channel.OTP_SMS:
             return waiting.settings.sms_url
-        case Channel.EMAIL | Channel.CONTACTS:
+        case Channel.EMAIL | Channel.OTP_EMAIL | Channel.CONTACTS:
             return waiting.settings.email_url
         case Channel.SIDE_EFFECTS:
             return waiting.settings.side_effects_hook_url

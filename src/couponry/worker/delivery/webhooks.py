@@ -79,19 +79,20 @@ class Posts:
             connector=connector,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=WEBHOOK_MS_MAX / 1000),
         )
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, now_ms: int) -> Attempt:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, now_ms: int, ms_max: int = 0) -> Attempt:
         """One request and what it means. The status decides; a body after it may be as long or slow as it likes."""
+        limit_s = (ms_max or WEBHOOK_MS_MAX) / 1000
+        limits = aiohttp.ClientTimeout(total=limit_s, sock_connect=WEBHOOK_MS_MAX / 1000)
         try:
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False, timeout=limits) as response:
                 await _drain(response)
                 return _attempt(response, now_ms)
         except AddressRefused:
             return Attempt(is_delivered=False, problem=_REFUSED)
         except TimeoutError:
-            return Attempt(is_delivered=False, is_passing=True, problem=f"no answer within {WEBHOOK_MS_MAX // 1000} s")
+            return Attempt(is_delivered=False, is_passing=True, problem=f"no answer within {limit_s:.0f} s")
         except (aiohttp.InvalidURL, UnicodeError):
             return Attempt(is_delivered=False, problem="the URL cannot be used")
         except aiohttp.ClientConnectorError as error:
@@ -132,6 +133,9 @@ class WebhookTarget:
         self._posts = posts
         self._clock = clock
 
+    async def prepare(self, dues: Sequence[Due]) -> None:
+        """Nothing."""
+
     async def send(self, due: Due) -> Attempt:
         """Tell it of an event; every attempt has the same id and body."""
         now_ms, body, webhook = self._clock(), due.body.encode(), self._webhook
@@ -153,6 +157,9 @@ class SealedTarget:
 
     connections = 1
     kept_ms = WEBHOOK_KEPT_MS
+
+    async def prepare(self, dues: Sequence[Due]) -> None:
+        """Nothing."""
 
     async def send(self, due: Due) -> Attempt:  # noqa: ARG002 - it is nobody's
         """It may be told once the secret is the right one."""

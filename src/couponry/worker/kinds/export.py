@@ -93,7 +93,7 @@ class ExportWork:
         def write(tx: WriteTransaction) -> Progress:
             file = self._folder.put(job, _result(tx, job, request), made)
             cursor = msgspec.to_builtins(_Cursor("tidy"))
-            return Progress(cursor=cursor, files=(file,), tells_others=True)
+            return Progress(cursor=cursor, files=(file,), is_durable=True)
 
         return write
 

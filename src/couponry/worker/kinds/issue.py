@@ -25,7 +25,7 @@ from couponry.store.folder import file_of
 from couponry.store.neighbours import hold_customers
 from couponry.worker.code_block import NO_CODES, Drawn, OpenSeries, Place
 from couponry.worker.listed import UNKNOWN, CustomerFile, failed_row
-from couponry.worker.work import Chunk, Desk, JobImpossible
+from couponry.worker.work import Chunk, Desk, JobImpossible, impossible
 
 
 class Cursor(Struct, frozen=True, rename="camel"):
@@ -204,7 +204,7 @@ class IssueWork:
         assert job.series_id is not None, "an issue names a series"
         offered = self._issuer.offered(tx, job.org_id, job.series_id, self._desk.clock())
         if isinstance(offered, Code):
-            raise JobImpossible(f"{offered.number} {offered.message}")
+            raise impossible(offered)
         return offered
 
 

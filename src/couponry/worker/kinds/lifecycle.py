@@ -26,7 +26,7 @@ from couponry.store.folder import file_of
 from couponry.store.offers import read_series
 from couponry.store.registry import read_org
 from couponry.worker.listed import UNKNOWN, CustomerFile, Listed, failed_row
-from couponry.worker.work import Chunk, Desk, JobImpossible
+from couponry.worker.work import Chunk, Desk, JobImpossible, impossible
 
 _CUSTOMERS_MAX: Final = 2_000
 _COUPONS_EACH: Final = 50
@@ -73,7 +73,7 @@ class LifecycleWork:
         with self._desk.database.reading() as tx:
             series = self._bulk.series(tx, job.org_id, job.series_id, now_ms)
             if isinstance(series, Code):
-                raise _impossible(series)
+                raise impossible(series)
             lot = Lot(job.org_id, series, request.coupons)
             total = self._total(tx, lot, file) if job.total is None else job.total
             cursor = msgspec.convert(job.cursor, Cursor)
@@ -115,7 +115,7 @@ class LifecycleWork:
             return lambda tx, ids: self._bulk.revoke(tx, lot, ids, occasion)
         expires_local = new_expiry(request.expires_local, lot.series, occasion.now_ms)
         if isinstance(expires_local, Code):
-            raise _impossible(expires_local)
+            raise impossible(expires_local)
         return lambda tx, ids: self._bulk.redate(tx, lot, ids, expires_local, occasion)
 
     def _walked(self, tx: ReadTransaction, lot: Lot, cursor: Cursor, rows_max: int) -> Part:
@@ -164,7 +164,3 @@ class LifecycleWork:
         columns = file.error_columns()
         rows = [failed_row(columns, row.cells, problem) for row, problem in part.failed]
         return (self._desk.folder.append_rows(job, file_of(tx, job, FileRole.ERRORS, "error"), columns, rows),)
-
-
-def _impossible(code: Code) -> JobImpossible:
-    return JobImpossible(f"{code.number} {code.message}")

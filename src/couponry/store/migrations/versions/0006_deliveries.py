@@ -23,8 +23,9 @@ _IS_MESSAGE = sa.text("coupon_id IS NOT NULL")
 def upgrade() -> None:
     op.add_column("outbox", sa.Column("position", sa.BigInteger()))
     op.add_column("outbox", sa.Column("identified_by", sa.String(length=64)))
+    op.add_column("outbox", sa.Column("rank", sa.SmallInteger(), server_default="1", nullable=False))
     new: dict[str, Any] = {"postgresql_where": _IS_NEW, "sqlite_where": _IS_NEW}
-    op.create_index("ix_outbox_new", "outbox", ["org_id", "created_ms", "id"], unique=False, **new)
+    op.create_index("ix_outbox_new", "outbox", ["org_id", "rank", "created_ms", "id"], unique=False, **new)
     placed: dict[str, Any] = {"postgresql_where": _IS_PLACED, "sqlite_where": _IS_PLACED}
     _vacuum_soon("outbox")
     op.create_index("uq_outbox_position", "outbox", ["org_id", "position"], unique=True, **placed)
@@ -73,6 +74,9 @@ def _make_deliveries() -> None:
         sa.Column("customer_id", sa.BigInteger()),
         sa.Column("coupon_id", sa.BigInteger()),
         sa.Column("address", sa.Text()),
+        sa.Column("is_repeat", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("expires_ms", sa.BigInteger()),
+        sa.Column("body_chars", sa.Integer(), server_default="0", nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=9), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -91,11 +95,12 @@ def _make_deliveries() -> None:
         sqlite_with_rowid=False,
     )
     for name, columns, where in (
-        ("ix_delivery_due", ["org_id", "target_id", "next_ms", "id"], _IS_WAITING),
-        ("ix_delivery_chain", ["org_id", "target_id", "customer_id", "id"], _IS_WAITING),
+        ("ix_delivery_due", ["org_id", "target_id", "is_repeat", "next_ms", "id"], _IS_WAITING),
+        ("ix_delivery_chain", ["org_id", "target_id", "customer_id", "is_repeat", "id"], _IS_WAITING),
         ("ix_delivery_failed", ["org_id", "id"], _IS_FAILED),
         ("ix_delivery_failed_at", ["org_id", "target_id", "id"], _IS_FAILED),
         ("ix_delivery_outbox", ["org_id", "outbox_id"], None),
+        ("ix_delivery_customer", ["org_id", "customer_id", "address"], None),
         ("ix_delivery_request", ["org_id", "request_id"], None),
         ("ix_delivery_ref", ["org_id", "ref_id"], None),
         ("ix_delivery_coupon", ["org_id", "coupon_id", "id"], _IS_MESSAGE),
