@@ -118,6 +118,7 @@ def test_all_that_was_the_victims_is_the_survivors(shop: Database) -> None:
 def test_the_record_of_a_shared_code_that_only_the_victim_has_moves(shop: Database) -> None:
     run_sql(shop, "DELETE FROM coupon WHERE holder_id = 2", "DELETE FROM customer_series WHERE customer_id = 2 AND series_id = 2")
     run_sql(shop, f"UPDATE series_counter SET issued = issued - 1 WHERE series_id = {SHARED}")
+    count_days(shop)
     assert merged(shop) is None
     assert sound(shop)
     with Desk(shop.url) as desk:

@@ -11,8 +11,8 @@ from wtforms.widgets import CheckboxInput, ListWidget
 class Choice(SelectField):
     """One of a few, from a list."""
 
-    def __init__(self, label: str, offered: Mapping[str, str], validators: Sequence[Any] = (), **more: Any) -> None:  # noqa: ANN401 - as WTForms has it
-        super().__init__(label, [*validators], choices=_choices(offered), **more)
+    def __init__(self, label: str, offered: Mapping[str, str], guards: Sequence[Any] = (), **more: Any) -> None:  # noqa: ANN401 - as WTForms has it
+        super().__init__(label, [*guards], choices=_choices(offered), **more)
 
     def offer(self, offered: Mapping[str, str]) -> None:
         """Other values than the form's class could know."""
@@ -22,8 +22,8 @@ class Choice(SelectField):
 class Options(RadioField):
     """One of a few, all of which are seen."""
 
-    def __init__(self, label: str, offered: Mapping[str, str], validators: Sequence[Any] = (), **more: Any) -> None:  # noqa: ANN401 - as WTForms has it
-        super().__init__(label, [*validators], choices=_choices(offered), **more)
+    def __init__(self, label: str, offered: Mapping[str, str], guards: Sequence[Any] = (), **more: Any) -> None:  # noqa: ANN401 - as WTForms has it
+        super().__init__(label, [*guards], choices=_choices(offered), **more)
 
 
 class Choices(SelectMultipleField):
@@ -32,8 +32,8 @@ class Choices(SelectMultipleField):
     widget = ListWidget(prefix_label=False)
     option_widget = CheckboxInput()
 
-    def __init__(self, label: str, offered: Mapping[str, str], validators: Sequence[Any] = (), **more: Any) -> None:  # noqa: ANN401 - as WTForms has it
-        super().__init__(label, [*validators], choices=_choices(offered), **more)
+    def __init__(self, label: str, offered: Mapping[str, str], guards: Sequence[Any] = (), **more: Any) -> None:  # noqa: ANN401 - as WTForms has it
+        super().__init__(label, [*guards], choices=_choices(offered), **more)
 
 
 def _choices(offered: Mapping[str, str]) -> list[Any]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import falcon.asgi
 import structlog
 
-from couponry.console.pages import POLICY, ROOT, Pages, forget
+from couponry.console.pages import ROOT, SAFE_CONTENT, Pages, forget
 from couponry.console.parts import ConsoleParts
 from couponry.console.visit import Form, Visit
 from couponry.core.limits import FORM_BYTES_MAX, REQUEST_READ_MS_MAX
@@ -102,7 +102,7 @@ class ConsoleGate:
         resp.set_header("Referrer-Policy", "same-origin")
         resp.set_header("Cross-Origin-Opener-Policy", "same-origin")
         if not resp.get_header("Content-Security-Policy"):
-            resp.set_header("Content-Security-Policy", POLICY)
+            resp.set_header("Content-Security-Policy", SAFE_CONTENT)
         if not resp.get_header("Cache-Control"):
             resp.set_header("Cache-Control", "no-store")
         status, route = resp.status_code, visit.uri_template or "-"

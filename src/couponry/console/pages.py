@@ -26,7 +26,7 @@ ROOT: Final = "/console"
 FOLDER: Final = Path(__file__).parent
 HTML: Final = "text/html; charset=utf-8"
 # Nothing but our own files; no inline script or style, and nobody may frame us.
-POLICY: Final = (
+SAFE_CONTENT: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )

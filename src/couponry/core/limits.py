@@ -336,7 +336,7 @@ TILLS_FOUND_MAX: Final = 20
 REASON_CHARS_MAX: Final = 500
 
 # Series pages. A search looks through so many series and a filtered list through so many coupons or redemptions before it says
-# from where to go on; how far messages came is seen from so many coupons, how many a bulk change touches is counted up to so many.
+# from where to go on; how far messages came is seen from so many coupons, what a bulk change touches is counted up to so many.
 SERIES_WALKED_MAX: Final = 1_000
 ROWS_WALKED_MAX: Final = 2_000
 # Figures: a period has so many days at most, a table of series or stores so many lines, a file so many rows.
