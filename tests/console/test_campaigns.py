@@ -129,7 +129,7 @@ def test_from_a_name_to_a_launch(shop: Shop, browsers: dict[Role, Browser]) -> N
     assert state == "launched"
     assert (series_id, campaign_id) in rows(shop, t.series, "id", "campaign_id")
     assert rows(shop, t.job, "id", "series_id", "kind") == [(job_id, series_id, "issue")]
-    assert acts(shop)[:3] == ["launch", "create campaign", "create series"]
+    assert acts(shop)[:4] == ["launch", "make job", "create campaign", "create series"]
 
 
 def test_a_double_click_launches_once(shop: Shop, browsers: dict[Role, Browser]) -> None:

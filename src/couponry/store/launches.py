@@ -78,6 +78,7 @@ def carry_out(tx: WriteTransaction, org: Org, actor: Actor, launch: Launch) -> L
     after = _changed(tx, org.id, after, actor.now_ms)
     shown = {"launch": after.id, "state": after.state, "series": after.series_id, "job": after.job_id, "due": after.due_ms}
     action = "schedule launch" if is_later else "launch"
+    _record_job(tx, actor, after)
     audit.record(tx, actor, action, ("campaign", after.campaign_id), after={**shown, "draft": told(after.request)})
     return after
 
@@ -98,6 +99,7 @@ def start_due(tx: WriteTransaction, org: Org, launch_id: int, now_ms: int) -> La
         raise LaunchRefused(Problem("ended", "the campaign had ended by then"))
     after = _changed(tx, org.id, _started(tx, org, launch, now_ms), now_ms)
     shown = {"launch": after.id, "job": after.job_id, "due": after.due_ms, "lateMs": after.late_ms}
+    _record_job(tx, _worker(org.id, after, now_ms), after)
     audit.record(tx, _worker(org.id, after, now_ms), "launch", ("campaign", after.campaign_id), after=shown)
     return after
 
@@ -231,6 +233,12 @@ def _started(tx: WriteTransaction, org: Org, launch: Launch, now_ms: int) -> Lau
         order = Order(launch.series_id or 0, IssueRequest(request.audience, request.count, request.send))
         job_id = _sound(place(tx, org, order, now_ms))
     return replace(launch, state=LaunchState.LAUNCHED, job_id=job_id, started_ms=now_ms)
+
+
+def _record_job(tx: WriteTransaction, actor: Actor, launch: Launch) -> None:
+    """Who asked for a job is the first who is recorded about it."""
+    if launch.job_id is not None:
+        audit.record(tx, actor, "make job", ("job", launch.job_id), after={"launch": launch.id})
 
 
 def _sound(made: T | Problem) -> T:
