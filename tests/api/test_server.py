@@ -229,7 +229,7 @@ def test_demo(tmp_path: Path) -> None:
         with serving(url, demo="demo") as server:
             server.started()
             assert server.process.stdout
-            shown = "".join(server.process.stdout.readline() for _ in range(12))
+            shown = "".join(server.process.stdout.readline() for _ in range(14))
             assert f"http://127.0.0.1:{server.port}" in shown
             sign_in = re.search(r"^Console: (\S+)\nSign in as (\S+) .*; password: (.+)$", shown, re.MULTILINE)
             assert sign_in
