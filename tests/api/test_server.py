@@ -223,7 +223,7 @@ def test_secret_is_needed(tmp_path: Path) -> None:
 
 
 def test_demo(tmp_path: Path) -> None:
-    """It prints three commands that do what they say: check, redeem, and be refused; and where to sign in."""
+    """It prints commands that do what they say: check, redeem, be refused, issue; and where to sign in."""
     url = fresh_sqlite(tmp_path)
     for _ in range(2):  # the second time the shop is there already
         with serving(url, demo="demo") as server:
@@ -235,8 +235,9 @@ def test_demo(tmp_path: Path) -> None:
             assert sign_in
             form = {"email": sign_in[2], "password": sign_in[3]}
             assert httpx.post(f"{sign_in[1]}sign-in", data=form).headers["location"] == "/console/"
-            commands = re.findall(r"^curl .*$", shown, re.MULTILINE)
-            assert [asked(server, command) for command in commands] == [700, 700, 711]
+            *redeeming, issuing = re.findall(r"^curl .*$", shown, re.MULTILINE)
+            assert [asked(server, command)["redemptionStatus"]["code"] for command in redeeming] == [700, 700, 711]
+            assert asked(server, issuing)["description"] == "Ten off the next visit"
             server.process.terminate()
             assert server.process.wait(STOP_S) == 0
             assert server.process.stdout.read() == ""
@@ -244,7 +245,7 @@ def test_demo(tmp_path: Path) -> None:
             assert all(json.loads(line)["event"] for line in server.err)
 
 
-def asked(server: Server, command: str) -> int:
+def asked(server: Server, command: str) -> Any:
     """Do what a curl command does; curl may not be installed."""
     words = shlex.split(command)
     url = next(word for word in words if word.startswith("http"))
@@ -254,5 +255,4 @@ def asked(server: Server, command: str) -> int:
         headers["Content-Type"] = words[words.index("-H") + 1].partition(": ")[2]
     connection = server.connection()
     connection.request("POST" if body else "GET", url.partition(f":{server.port}")[2], body, headers)
-    code: int = answer(connection)[1]["redemptionStatus"]["code"]
-    return code
+    return answer(connection)[1]
